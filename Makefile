@@ -1,0 +1,46 @@
+# make repro: everything, from a fresh clone to both papers' tables     make test: every test     make lab: the notebooks
+PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(shell $(python) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && command -v $(python))))
+READY := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test lab data seeds notebooks lock clean
+
+repro: data
+	dvc repro
+	python -m lib.evaluate
+
+test: data
+	ruff check lib tests
+	pytest tests
+	rm -rf .smoke
+	DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=.smoke pytest --nbval-lax --nbval-cell-timeout=300 \
+		$(filter-out notebooks/00%,$(sort $(wildcard notebooks/*.ipynb))) notebooks/00_start_here.ipynb
+
+lab: data
+	jupyter lab notebooks
+
+data: $(READY)
+	@python -m lib.params > /dev/null 2>&1 || dvc pull --quiet data.dvc
+	@python -m lib.params
+
+seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_seeds.csv
+	papermill notebooks/06_progressive_enhancement.ipynb results/notebooks/06_seeds.ipynb -k python3 -y 'seeds: [0, 1, 2, 3, 4]'
+
+notebooks: repro ## write the outputs of the last run back into notebooks/
+	python -m lib.notebooks
+	dvc commit --force
+
+lock: ## requirements.txt -> requirements.lock and environment.yml
+	rm -rf .lock && $(PYTHON) -m venv .lock && .lock/bin/pip install --quiet -r requirements.txt
+	.lock/bin/pip freeze --exclude-editable > requirements.lock && rm -rf .lock
+
+clean: ## remove all that a run makes, and keep the data
+	rm -rf faces checkpoints .unfinished .smoke .dvc/cache
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or 3.12 on the PATH (or: make PYTHON=/path/to/python3.11)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@

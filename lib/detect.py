@@ -1,0 +1,241 @@
+"""Score your own images, folders and videos: ``python -m lib.detect PATH...``."""
+
+import argparse
+import csv
+import functools
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lib import explain, figures, paths, train
+from lib.data import faces, image, video
+from lib.models.pel import PEL
+from lib.models.residual_detector import BeyondTheSpectrum
+
+DETECTORS = ("pel", "bts")
+THRESHOLD = 0.5
+# How a face is cut out of a video for Beyond the Spectrum, which is trained on pictures that are faces already.
+READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
+
+
+@dataclass
+class Detector:
+    """A trained network and how its input is cut: size in pixels, and the face settings of its training."""
+
+    name: str
+    model: torch.nn.Module
+    size: int
+    faces: dict
+
+    def probability(self, rgb):
+        """Return the probability of being fake (N,) of rgb (N,3,size,size) in [0,1]."""
+        return self.model.fake_probability(rgb) if self.name == "bts" else self.model(rgb).sigmoid()
+
+
+@dataclass
+class Result:
+    """The score of one image or video, in [0,1], 1 = fake, with what was looked at."""
+
+    path: str
+    detector: str
+    score: float
+    frames: dict  # {frame index: score}; an image is frame 0
+    crop: np.ndarray  # uint8 (size, size, 3): what the network saw, of a video the most fake frame
+
+    @property
+    def verdict(self):
+        return "fake" if self.score > THRESHOLD else "real"
+
+    def row(self):
+        """Return what a table or a line of JSON holds."""
+        return {"path": self.path, "score": round(self.score, 6), "verdict": self.verdict,
+                "frames": len(self.frames), "detector": self.detector}  # fmt: skip
+
+
+def load(name="pel", checkpoint=None):
+    """Return the trained Detector "pel" or "bts"; checkpoint: another file than checkpoints/NAME.safetensors.
+
+    Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds another network.
+    """
+    return _load(name, Path(checkpoint or paths.CHECKPOINTS / f"{name}.safetensors").resolve())
+
+
+@functools.cache
+def _load(name, checkpoint):
+    state, config = train.load(checkpoint)
+    try:
+        if name == "bts":
+            model, size, settings = BeyondTheSpectrum.restore(state, config), config["size"], READY_CUT
+        else:
+            model = PEL(**{**config["model"], "pretrained": False})
+            model.load_state_dict(state)
+            size, settings = config["faces"]["size"], config["faces"]
+    except (KeyError, RuntimeError):
+        message = f"{paths.show(checkpoint)}: not the weights of detector {name}; give its own --checkpoint or --detector"
+        raise ValueError(message) from None
+    return Detector(name, model.to(train.device()).eval(), size, settings)
+
+
+_face_detector = functools.cache(faces.detector)
+
+
+def score(path, detector="pel", frames=None, checkpoint=None):
+    """Return the Result of one image or video file.
+
+    detector: "pel" (the largest face is cut out as in training) or "bts" (trained on pictures that are aligned faces
+    already: an image is taken whole, its central square; of a video the face is cut out, too). frames: how many of a
+    video, at equal intervals (as in training by default); the score of a video is their mean.
+    Raises ValueError or FileNotFoundError in one line that names a file that cannot be scored.
+    """
+    network = load(detector, checkpoint)
+    crops = cut(path, network, frames)
+    rgb = torch.from_numpy(np.stack(list(crops.values()))).to(train.device()).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        scores = np.concatenate([network.probability(part).cpu().numpy() for part in rgb.split(16)])
+    most_fake = list(crops.values())[scores.argmax()]
+    by_frame = dict(zip(crops, map(float, scores), strict=True))
+    return Result(str(path), detector, float(scores.mean()), by_frame, most_fake)
+
+
+def cut(path, network, frames=None):
+    """Return what a Detector is to see of a file: {frame index: uint8 (size, size, 3)}, the faces of one person.
+
+    Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind.
+    """
+    path, crops, box = Path(path), {}, None
+    if path.suffix.lower() in image.SUFFIXES:
+        pictures = [(0, image.read_image(path))]
+        if network.name == "bts":
+            return {0: image.resize(pictures[0][1], network.size)}
+    elif path.suffix.lower() in video.SUFFIXES:
+        wanted = frames or network.faces["frames_per_video"]
+        pictures = video.stream_frames(path, video.equal_interval(video.frame_count(path), wanted))
+    elif not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    else:
+        raise ValueError(f"{path}: neither an image ({' '.join(image.SUFFIXES)}) nor a video ({' '.join(video.SUFFIXES)})")
+    seen = 0
+    for index, rgb in pictures:
+        boxes, _, _ = _face_detector(network.faces["detector"]).detect(rgb)
+        seen += 1
+        if len(boxes):
+            box = boxes[faces.follow(boxes, box)]
+            crops[index] = faces.crop_square(rgb, box, network.faces["margin"], network.size)
+    if not crops:
+        raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
+    return crops
+
+
+def heatmap(result, checkpoint=None):
+    """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
+
+    result: of `score`; of a video its most fake frame is drawn. Source: PEL Fig. 2, BTS Fig. 7.
+    """
+    network = load(result.detector, checkpoint)
+    rgb = torch.from_numpy(result.crop).to(train.device()).permute(2, 0, 1)[None] / 255
+    heats = {name: explain.to_heat(x, network.size)[0] for name, x in explain.activation_maps(network.model, rgb).items()}
+    pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats.values())]
+    titles = [f"{result.verdict}, score {result.score:.3f}", *heats]
+    fig = figures.show_grid(pictures, titles, columns=len(pictures), side=2.6)
+    scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno")
+    bar = fig.colorbar(scale, ax=fig.axes, ticks=[0, 1], shrink=0.8)
+    bar.ax.set_yticklabels(["least", "most"])
+    bar.set_label("evidence for fake in this face")
+    return fig
+
+
+def expand(arguments):
+    """Yield (file, name for its heat map) for each argument; folders give the images and videos below them, sorted."""
+    known = (*image.SUFFIXES, *video.SUFFIXES)
+    for argument in map(Path, arguments):
+        if not argument.is_dir():
+            yield argument, argument.name
+            continue
+        files = [file for file in sorted(argument.rglob("*")) if file.suffix.lower() in known and file.is_file()]
+        if not files:
+            yield argument, None
+        for file in files:
+            yield file, "_".join([argument.resolve().name, *file.relative_to(argument).parts])
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit status: 0, or 1 if anything could not be scored."""
+    options = _parser().parse_args(arguments)
+    try:
+        load(options.detector, options.checkpoint)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    jobs = list(expand(options.paths))
+    rows, failed = [], 0
+    for file, name in tqdm(jobs, desc="scoring", unit="file", disable=None if len(jobs) > 1 else True, leave=False):
+        try:
+            if name is None:
+                raise ValueError(f"{file}: this folder holds no image and no video")
+            result = score(file, options.detector, options.frames, options.checkpoint)
+            row = result.row()
+            if options.heatmap:
+                _save_heatmap(result, options, f"{len(rows):04d}_{name}" if len(jobs) > 1 else name)
+            tqdm.write(_line(result, row, options.json))
+            rows.append(row)
+        except (OSError, ValueError) as error:
+            tqdm.write(f"not scored: {error}", file=sys.stderr)
+            rows.append({"path": str(file), "detector": options.detector, "error": str(error)})
+            failed += 1
+    if options.csv:
+        train.replace(options.csv, lambda unfinished: _write_csv(unfinished, rows))
+    return 1 if failed else 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.detect",
+        description="Score images, folders and videos: 0 = real, 1 = fake, one line each. Exit status 1 if anything "
+        "could not be scored; each such thing gets one line on stderr, the others are scored nevertheless.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
+    parser.add_argument("--detector", choices=DETECTORS, default="pel",
+                        help="pel: for manipulated faces, cuts the largest face out (default). bts: for generated "
+                        "pictures, takes an image whole, because it is trained on pictures that are aligned faces")
+    parser.add_argument("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, with the score of each frame")
+    parser.add_argument("--heatmap", type=Path, metavar="DIR", help="draw into DIR where the network found evidence")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights other than checkpoints/DETECTOR.safetensors")
+    return parser  # fmt: skip
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needs a whole number above 0, has {text}")
+    return int(text)
+
+
+def _line(result, row, as_json):
+    if as_json:
+        return json.dumps(row | {"frame_scores": {str(i): round(x, 6) for i, x in result.frames.items()}})
+    count = row["frames"]
+    return f"{result.score:.3f}  {result.verdict}  {count:>3} frame{'s' if count > 1 else ' '}  {result.path}"
+
+
+def _save_heatmap(result, options, name):
+    fig = heatmap(result, options.checkpoint)
+    train.replace(options.heatmap / f"{name}.png", lambda file: fig.savefig(file, format="png", dpi=100))
+    plt.close(fig)
+
+
+def _write_csv(file, rows):
+    with open(file, "w", newline="") as lines:
+        writer = csv.DictWriter(lines, ["path", "score", "verdict", "frames", "detector", "error"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Class activation maps: which places of a face spoke for fake, in each stream of a detector.
+
+A map holds what a place adds to the evidence for fake, so it may be negative. Source: Zhou et al., CVPR 2016 (CAM);
+Selvaraju et al., ICCV 2017 (Grad-CAM, the same map where a pooled linear layer ends the network).
+"""
+
+import torch
+from torch.nn import functional as F
+
+from lib.models.pel import PEL
+from lib.models.residual_detector import FAKE
+
+SMALLEST = 4  # pixels a side; a coarser map does not tell eyes from mouth
+
+
+def activation_maps(model, rgb):
+    """Return the maps of each stream of a detector: {stream: float (N, h, w)}.
+
+    model: PEL (streams "rgb" and "freq") or BeyondTheSpectrum ("pixel", "stage 5", ...); rgb: (N,3,H,W) in [0,1].
+    Source: PEL Fig. 2, BTS Figs. 7 and 8.
+    """
+    return pel_maps(model, rgb) if isinstance(model, PEL) else residual_maps(model, rgb)
+
+
+@torch.no_grad()
+def pel_maps(model, rgb):
+    """Return {stream: (N, h, w)}: the head's columns of a stream times its last maps.
+
+    The spatial mean of all streams' maps, plus the bias of the head, is the logit.
+    """
+    features = model.forward_features(rgb)
+    weights = model.classifier.weight[0].chunk(len(features))
+    pairs = zip(features.items(), weights, strict=True)
+    return {stream: torch.einsum("nchw,c->nhw", x, weight) for (stream, x), weight in pairs}
+
+
+def residual_maps(model, rgb):
+    """Return {"pixel" or "stage i": (N, h, w)} of the residual detectors by Grad-CAM.
+
+    Read at the deepest layer whose map still has SMALLEST pixels a side, and at the residual itself where none has: in
+    stage 5 the last map of the network is 2x2 for a picture of 1024 pixels, which shows no place at all.
+    """
+    with torch.no_grad():
+        residuals = model.residuals(rgb)
+    names = ["pixel" if stage == 0 else f"stage {stage}" for stage in model.stages]
+    parts = zip(names, model.detectors, residuals, strict=True)
+    return {name: grad_cam(detector, residual) for name, detector, residual in parts}
+
+
+def grad_cam(detector, residual):
+    """Return (N, h, w): the maps of a layer, weighted by the mean gradient of logit(fake) - logit(real).
+
+    detector: a ResidualDetector in eval mode; residual: (N,C,H,W). The difference of the logits, because the softmax
+    sees nothing else.
+    """
+    maps = {"input": residual.detach().requires_grad_()}
+    layers = {name: detector.get_submodule(name) for name in ("layer1", "layer2", "layer3", "layer4")}
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output, name=name: maps.update({name: output}))
+        for name, layer in layers.items()
+    ]
+    try:
+        with torch.enable_grad():
+            logits = detector(maps["input"])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    large = [x for x in maps.values() if min(x.shape[2:]) >= SMALLEST]
+    chosen = large[-1] if large else maps["input"]
+    evidence = (logits[:, FAKE] - logits[:, 1 - FAKE]).sum()
+    (gradient,) = torch.autograd.grad(evidence, chosen)
+    return (gradient.mean((2, 3), keepdim=True) * chosen).sum(1).detach()
+
+
+def to_heat(maps, size):
+    """Scale maps (N, h, w) to [0,1] each, least to most evidence for fake, and enlarge them to (N, size, size).
+
+    An even map becomes 0 everywhere.
+    """
+    heat = F.interpolate(maps[:, None].float(), size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+    low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
+    return (heat - low) / (high - low).clamp_min(torch.finfo(heat.dtype).tiny)
+
+
+def share_inside(mask, heat):
+    """Return the share (N,) in [0,1] of a heat map that lies inside a mask.
+
+    mask: bool or [0,1] (N,H,W), 1 = manipulated; heat: (N,H,W) >= 0. A map that knows nothing scores the share of the
+    area that the mask covers. NaN for a map of zeros. Raises ValueError where the shapes differ.
+    """
+    if mask.shape != heat.shape:
+        raise ValueError(f"mask is {tuple(mask.shape)}, heat {tuple(heat.shape)}: bring them to one size")
+    return (heat * mask).sum((1, 2)) / heat.sum((1, 2))

@@ -1,0 +1,28 @@
+"""`python -m lib.notebooks` writes the outputs of the last run back into notebooks/, ready to be committed."""
+
+import nbformat
+
+from lib import paths
+from lib.train import replace
+
+
+def write_back():
+    """Replace each notebook by its executed copy in results/notebooks/, without the times that papermill adds."""
+    for source in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
+        executed = paths.RESULTS / "notebooks" / source.name
+        if not executed.is_file():
+            print(f"{paths.show(source)}: not run yet, left as it is")
+            continue
+        notebook = nbformat.read(executed, as_version=4)
+        notebook.metadata.pop("papermill", None)
+        notebook.metadata.language_info = {"name": "python"}
+        for cell in notebook.cells:
+            cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+            if cell.cell_type == "code":
+                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
+        print(f"{paths.show(source)}: {source.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    write_back()

@@ -1,0 +1,40 @@
+"""Every path of the project, in one place; nothing else knows where things lie.
+
+``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder:
+the tests use it to leave the results of the real run alone.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUTS = Path(os.environ.get("DEEPFAKE_OUTPUTS", ROOT)).resolve()
+
+PARAMS = Path(os.environ.get("DEEPFAKE_PARAMS", ROOT / "params.yaml")).resolve()
+DATA = ROOT / "data"  # restored by `dvc pull`, tracked by data.dvc
+PAPER_TABLES = ROOT / "lib" / "paper_tables"  # what the papers report, one CSV a table
+NOTEBOOKS = ROOT / "notebooks"
+
+FACES = OUTPUTS / "faces"  # crops cut out of videos, with their manifest
+CHECKPOINTS = OUTPUTS / "checkpoints"  # trained weights, one safetensors file a network
+RESULTS = OUTPUTS / "results"
+TABLES = RESULTS / "tables"
+FIGURES = RESULTS / "figures"
+HISTORY = RESULTS / "history"  # training curves, one CSV a network
+METRICS = RESULTS / "metrics"  # one JSON a notebook
+UNFINISHED = OUTPUTS / ".unfinished"  # the state of trainings that have not ended yet
+
+
+def resolve(path):
+    """Return `path` as absolute; a relative one counts from the root of the repository."""
+    path = Path(path).expanduser()
+    return path if path.is_absolute() else ROOT / path
+
+
+def show(path):
+    """Return `path` for a reader: relative to the repository (or the outputs folder) where it lies inside."""
+    path = Path(path)
+    for base in (ROOT, OUTPUTS):
+        if path.is_relative_to(base):
+            return str(path.relative_to(base))
+    return str(path)

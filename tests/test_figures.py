@@ -1,0 +1,74 @@
+"""Figures: the same bytes each run, pictures the right way round, curves that grey print keeps apart."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import figures, paths
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def clean_style():
+    with matplotlib.rc_context():
+        figures.style()
+        yield
+    matplotlib.pyplot.close("all")
+
+
+def test_saving_a_figure_twice_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "FIGURES", tmp_path)
+    curve = {"PEL": ([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.4])}
+    first = figures.save(figures.roc(curve).figure, "roc").read_bytes()
+    again = figures.roc(curve).figure
+    assert figures.save(again, "roc").read_bytes() == first == figures.save(again, "roc").read_bytes()
+    assert b"Software" not in first
+    assert [file.name for file in tmp_path.iterdir()] == ["roc.png"]
+
+
+def test_a_tensor_is_drawn_upright_and_in_its_own_colours():
+    rgb = torch.zeros(3, 4, 6)
+    rgb[0, 0, 5] = 1
+    assert figures.image(rgb).shape == (4, 6, 3)
+    assert figures.image(rgb)[0, 5].tolist() == [1, 0, 0]
+    assert figures.image(rgb[:1]).shape == (4, 6)
+    assert figures.image(2 * rgb).max() == 1
+    assert figures.image(np.full((4, 6, 3), 255, np.uint8)).dtype == np.uint8
+
+
+def test_a_grid_shows_every_picture_with_its_title_and_leaves_gaps_empty():
+    fig = figures.show_grid([torch.rand(3, 8, 8), None, torch.rand(8, 8)], ["real", "", "mask"], columns=2)
+    assert len(fig.axes) == 4
+    assert [len(ax.images) for ax in fig.axes] == [1, 0, 1, 0]
+    assert [ax.get_title() for ax in fig.axes] == ["real", "", "mask", ""]
+
+
+def test_an_overlay_is_brightest_where_the_heat_is():
+    heat = torch.zeros(8, 8)
+    heat[2, 5] = 1
+    picture = figures.overlay(torch.full((3, 8, 8), 0.5), heat)
+    assert np.unravel_index(picture.sum(-1).argmax(), (8, 8)) == (2, 5)
+    assert picture.min() >= 0 and picture.max() <= 1
+    same = figures.overlay(np.full((8, 8, 3), 128, np.uint8), heat)
+    assert np.allclose(same, picture, atol=0.01)
+
+
+def test_a_heat_map_of_another_size_than_the_picture_is_refused():
+    with pytest.raises(ValueError, match="heat is 4 x 4, the picture 8 x 8"):
+        figures.overlay(torch.rand(3, 8, 8), torch.rand(4, 4))
+
+
+def test_curves_differ_in_line_and_marker_and_not_in_colour_alone():
+    ax = figures.roc({name: ([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.4]) for name in "abc"})
+    assert len({str(line.get_linestyle()) for line in ax.lines[:3]}) == 3
+    fig = figures.history(pd.DataFrame({"epoch": [1, 2], "loss": [1, 1], "val_auc": [0.6, 0.9], "val_eer": [0.4, 0.1]}))
+    assert len({line.get_marker() for line in fig.axes[1].lines}) == 2
+
+
+def test_training_curves_put_losses_and_measures_on_axes_of_their_own():
+    fig = figures.history(pd.DataFrame({"epoch": [1, 2], "loss": [1, 0.5], "pixel_loss": [1, 2], "val_auc": [1, 2]}))
+    assert [[line.get_label() for line in ax.lines] for ax in fig.axes] == [["loss", "pixel_loss"], ["val_auc"]]
+    assert fig.axes[0].lines[0].get_xdata().tolist() == [1, 2]

@@ -1,0 +1,64 @@
+"""The contract of a notebook, as far as it can be checked without running it (`make test` runs them too)."""
+
+import re
+
+import nbformat
+import pytest
+import yaml
+
+from lib import paths
+
+NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells(path, kind="code"):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind and cell.source.strip()]
+
+
+@every_notebook
+def test_a_reader_sees_the_outputs_of_one_run_from_top_to_bottom(path):
+    assert [cell.execution_count for cell in cells(path)] == list(range(1, len(cells(path)) + 1))
+    assert not [output for cell in cells(path) for output in cell.outputs if output.output_type == "error"]
+
+
+@every_notebook
+def test_cells_are_small_enough_to_be_read_on_a_slide(path):
+    assert max(len(cell.source.splitlines()) for cell in cells(path)) <= 25
+
+
+@every_notebook
+def test_a_notebook_holds_no_machine_path_and_downloads_quickly(path):
+    text = path.read_text()
+    assert not re.search(r"/(work|root|home|tmp|Users)/", text)
+    assert path.stat().st_size < 3_000_000
+
+
+@every_notebook
+def test_papermill_finds_one_parameters_cell(path):
+    tagged = [cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert "scale = None" in tagged[0].source
+
+
+@every_notebook
+def test_no_link_to_another_notebook_is_dead(path):
+    links = [link for cell in cells(path, "markdown") for link in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md|yaml))", cell.source)]
+    assert links, "a notebook links to the one before or after it"
+    assert not [link for link in links if not (path.parent / link).exists()]
+
+
+@every_notebook
+def test_there_are_exercises_and_their_solutions_are_folded_away(path):
+    prose = "\n".join(cell.source for cell in cells(path, "markdown"))
+    assert re.search(r"^#+ .*[Ee]xercise", prose, re.M)
+    assert "<details>" in prose
+
+
+def test_a_stage_of_the_pipeline_is_named_like_its_notebook():
+    stages = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
+    numbered = {path.stem[3:]: path for path in NOTEBOOKS}
+    for name, stage in stages.items():
+        notebook = f"notebooks/{numbered[name].name}"
+        assert notebook in stage["cmd"]
+        assert notebook in stage["deps"]

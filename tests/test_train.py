@@ -1,0 +1,176 @@
+"""lib.train: a training that was killed, repeated or spread over processes must end where a plain one ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lib import paths, train
+
+PROGRAM = """
+    import dataclasses, sys, time
+    import torch
+    from lib import train
+    from lib.models.rdn import RDN
+
+    class Pictures(torch.utils.data.Dataset):
+        def __len__(self): return 16
+        def __getitem__(self, index):
+            time.sleep({pause})
+            return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))
+
+    @dataclasses.dataclass
+    class Settings:
+        epochs: int = 3
+        batch_size: int = 8
+        learning_rate: float = 1e-3
+
+    def loss(model, high_res):
+        low_res = torch.nn.functional.avg_pool2d(high_res, 4)
+        return (model(low_res) - high_res).abs().mean()
+
+    train.seed_everything(1)
+    model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
+    validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
+    history = train.fit(model, loss, Pictures(), Settings(), "rdn", seed=1, validate=validate, monitor="val_loss", mode="min", progress=False)
+    print(history.to_json(orient="records"))
+"""
+
+
+def start(folder, pause=0.0, launcher=(sys.executable,)):
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM.format(pause=pause)))
+    environment = {**os.environ, "DEEPFAKE_OUTPUTS": str(folder), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT),
+                   "ACCELERATE_USE_CPU": "true"}
+    return subprocess.Popen([*launcher, str(program)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return json.loads(next(line for line in out.splitlines() if line.startswith("[{")))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return finish(start(folder)), load_file(folder / "checkpoints/rdn.safetensors")
+
+
+def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(tmp_path, undisturbed):
+    process = start(tmp_path, pause=0.05)
+    state = tmp_path / ".unfinished/rdn.pt"
+    deadline = time.time() + 60
+    while not state.exists() and time.time() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)  # into the second epoch
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert state.exists() and not (tmp_path / "checkpoints/rdn.safetensors").exists()
+    history, weights = finish(start(tmp_path)), load_file(tmp_path / "checkpoints/rdn.safetensors")
+    assert history == undisturbed[0]
+    assert all(torch.equal(weights[key], value) for key, value in undisturbed[1].items())
+    assert not state.exists()
+
+
+def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch_each(tmp_path, undisturbed):
+    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+                "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    history = finish(start(tmp_path, launcher=launcher))
+    for ours, alone in zip(history, undisturbed[0], strict=True):
+        assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+        assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
+
+
+@dataclass
+class Settings:
+    epochs: int = 4
+    batch_size: int = 4
+    learning_rate: float = 0.1
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.tensor([float(index)])
+
+
+def squared(model, batch):
+    return (model(batch) - 2 * batch).square().mean()
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    return tmp_path
+
+
+def linear():
+    train.seed_everything(0)
+    return torch.nn.Linear(1, 1)
+
+
+def test_the_best_epoch_is_kept_not_the_last(outputs):
+    scores = iter([0.5, 0.9, 0.7, 0.6])
+    seen = []
+
+    def validate(model):
+        seen.append(model.weight.item())
+        return {"val_auc": next(scores)}
+
+    model = linear()
+    train.fit(model, squared, Numbers(), Settings(), "line", seed=0, validate=validate, progress=False)
+    assert model.weight.item() == seen[1] != seen[-1]
+
+
+def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
+    first = train.fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
+    again = train.fit(linear(), squared, Numbers(), Settings(), "line", seed=0, progress=False)
+    pd.testing.assert_frame_equal(first, again)
+    assert (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns == written
+    other = train.fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", seed=0, progress=False)
+    assert not other.equals(first)
+
+
+def test_the_configuration_travels_inside_the_weights(outputs):
+    train.fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    state, config = train.load(outputs / "checkpoints/line.safetensors")
+    assert config["model"] == {"in": 1} and set(state) == {"weight", "bias"}
+
+
+def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such weights; `make repro`"):
+        train.load(tmp_path / "nothing.safetensors")
+
+
+def test_weights_that_are_a_text_file_are_named(tmp_path):
+    (tmp_path / "bad.safetensors").write_text("not weights")
+    with pytest.raises(ValueError, match=r"bad\.safetensors: not a readable safetensors file"):
+        train.load(tmp_path / "bad.safetensors")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs):
+    with pytest.raises(RuntimeError, match="lower learning_rate"):
+        train.fit(linear(), lambda model, batch: model(batch).sum() * float("nan"), Numbers(), Settings(), "line", seed=0, progress=False)
+    assert not (outputs / "checkpoints/line.safetensors").exists()
+
+
+def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
+    factor = lambda epoch: train.learning_rate_factor(epoch, 30, warmup_epochs=3, decay=0.1, decay_at=(1 / 3, 2 / 3))
+    assert factor(1.5) == pytest.approx(0.5)
+    assert factor(9.9) == pytest.approx(1.0)
+    assert factor(10) == pytest.approx(0.1)
+    assert factor(20) == pytest.approx(0.01)
