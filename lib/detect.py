@@ -4,6 +4,7 @@ import argparse
 import csv
 import functools
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +64,12 @@ def load(name="pel", checkpoint=None):
 
     Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds another network.
     """
-    return _load(name, Path(checkpoint or paths.CHECKPOINTS / f"{name}.safetensors").resolve())
+    file = Path(checkpoint or paths.CHECKPOINTS / f"{name}.safetensors").resolve()
+    return _load(name, file, file.stat().st_mtime_ns if file.exists() else None)
 
 
-@functools.cache
-def _load(name, checkpoint):
+@functools.lru_cache(2)
+def _load(name, checkpoint, _modified):
     state, config = train.load(checkpoint)
     try:
         if name == "bts":
@@ -76,9 +78,9 @@ def _load(name, checkpoint):
             model = PEL(**{**config["model"], "pretrained": False})
             model.load_state_dict(state)
             size, settings = config["faces"]["size"], config["faces"]
-    except (KeyError, RuntimeError):
-        message = f"{paths.show(checkpoint)}: not the weights of detector {name}; give its own --checkpoint or --detector"
-        raise ValueError(message) from None
+    except (KeyError, TypeError, RuntimeError):
+        remedy = "choose another --checkpoint or --detector"
+        raise ValueError(f"{paths.show(checkpoint)}: not the weights of detector {name}; {remedy}") from None
     return Detector(name, model.to(train.device()).eval(), size, settings)
 
 
@@ -116,10 +118,13 @@ def cut(path, network, frames=None):
     elif path.suffix.lower() in video.SUFFIXES:
         wanted = frames or network.faces["frames_per_video"]
         pictures = video.stream_frames(path, video.equal_interval(video.frame_count(path), wanted))
+    elif path.is_dir():
+        raise ValueError(f"{path}: this folder holds no image and no video")
     elif not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     else:
-        raise ValueError(f"{path}: neither an image ({' '.join(image.SUFFIXES)}) nor a video ({' '.join(video.SUFFIXES)})")
+        known = " ".join((*image.SUFFIXES, *video.SUFFIXES))
+        raise ValueError(f"{path}: not a kind of image or video that is read here ({known})")
     seen = 0
     for index, rgb in pictures:
         boxes, _, _ = _face_detector(network.faces["detector"]).detect(rgb)
@@ -139,29 +144,29 @@ def heatmap(result, checkpoint=None):
     """
     network = load(result.detector, checkpoint)
     rgb = torch.from_numpy(result.crop).to(train.device()).permute(2, 0, 1)[None] / 255
-    heats = {name: explain.to_heat(x, network.size)[0] for name, x in explain.activation_maps(network.model, rgb).items()}
-    pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats.values())]
-    titles = [f"{result.verdict}, score {result.score:.3f}", *heats]
+    maps = explain.activation_maps(network.model, rgb)
+    heats = [explain.to_heat(stream, network.size)[0] for stream in maps.values()]
+    pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
+    titles = [f"{result.verdict}, score {result.score:.3f}", *maps]
     fig = figures.show_grid(pictures, titles, columns=len(pictures), side=2.6)
+    fig.set_figwidth(fig.get_figwidth() + 1)  # for the colour bar
     scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno")
-    bar = fig.colorbar(scale, ax=fig.axes, ticks=[0, 1], shrink=0.8)
+    bar = fig.colorbar(scale, ax=fig.axes, ticks=[0, 1], shrink=0.85, aspect=12)
     bar.ax.set_yticklabels(["least", "most"])
     bar.set_label("evidence for fake in this face")
     return fig
 
 
 def expand(arguments):
-    """Yield (file, name for its heat map) for each argument; folders give the images and videos below them, sorted."""
-    known = (*image.SUFFIXES, *video.SUFFIXES)
+    """Return the files that the arguments name: themselves, or the images and videos below a folder, sorted.
+
+    A folder without any stands for itself.
+    """
+    known, files = (*image.SUFFIXES, *video.SUFFIXES), []
     for argument in map(Path, arguments):
-        if not argument.is_dir():
-            yield argument, argument.name
-            continue
-        files = [file for file in sorted(argument.rglob("*")) if file.suffix.lower() in known and file.is_file()]
-        if not files:
-            yield argument, None
-        for file in files:
-            yield file, "_".join([argument.resolve().name, *file.relative_to(argument).parts])
+        below = sorted(argument.rglob("*")) if argument.is_dir() else []
+        files += [file for file in below if file.suffix.lower() in known and file.is_file()] or [argument]
+    return list(dict.fromkeys(files))
 
 
 def main(arguments=None):
@@ -172,22 +177,21 @@ def main(arguments=None):
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
-    jobs = list(expand(options.paths))
     rows, failed = [], 0
-    for file, name in tqdm(jobs, desc="scoring", unit="file", disable=None if len(jobs) > 1 else True, leave=False):
+    files = expand(options.paths)
+    common = os.path.commonpath([file.absolute().parent for file in files])
+    for file in tqdm(files, desc="scoring", unit="file", disable=None, leave=False):
         try:
-            if name is None:
-                raise ValueError(f"{file}: this folder holds no image and no video")
             result = score(file, options.detector, options.frames, options.checkpoint)
-            row = result.row()
             if options.heatmap:
-                _save_heatmap(result, options, f"{len(rows):04d}_{name}" if len(jobs) > 1 else name)
-            tqdm.write(_line(result, row, options.json))
-            rows.append(row)
-        except (OSError, ValueError) as error:
+                _save_heatmap(result, options, file.absolute().relative_to(common))
+        except (OSError, ValueError, RuntimeError) as error:
             tqdm.write(f"not scored: {error}", file=sys.stderr)
             rows.append({"path": str(file), "detector": options.detector, "error": str(error)})
             failed += 1
+        else:
+            tqdm.write(_line(result, options.json))
+            rows.append(result.row())
     if options.csv:
         train.replace(options.csv, lambda unfinished: _write_csv(unfinished, rows))
     return 1 if failed else 0
@@ -200,15 +204,21 @@ def _parser():
         "could not be scored; each such thing gets one line on stderr, the others are scored nevertheless.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
-    parser.add_argument("--detector", choices=DETECTORS, default="pel",
-                        help="pel: for manipulated faces, cuts the largest face out (default). bts: for generated "
-                        "pictures, takes an image whole, because it is trained on pictures that are aligned faces")
+    parser.add_argument(
+        "--detector",
+        choices=DETECTORS,
+        default="pel",
+        help="pel: for manipulated faces, cuts the largest face out (default). bts: for generated "
+        "pictures, takes an image whole, because it is trained on pictures that are aligned faces",
+    )
     parser.add_argument("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with the score of each frame")
     parser.add_argument("--heatmap", type=Path, metavar="DIR", help="draw into DIR where the network found evidence")
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights other than checkpoints/DETECTOR.safetensors")
-    return parser  # fmt: skip
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="weights (default: checkpoints/DETECTOR.safetensors)"
+    )
+    return parser
 
 
 def _positive(text):
@@ -217,16 +227,16 @@ def _positive(text):
     return int(text)
 
 
-def _line(result, row, as_json):
+def _line(result, as_json):
     if as_json:
-        return json.dumps(row | {"frame_scores": {str(i): round(x, 6) for i, x in result.frames.items()}})
-    count = row["frames"]
+        return json.dumps(result.row() | {"frame_scores": {i: round(x, 6) for i, x in result.frames.items()}})
+    count = len(result.frames)
     return f"{result.score:.3f}  {result.verdict}  {count:>3} frame{'s' if count > 1 else ' '}  {result.path}"
 
 
 def _save_heatmap(result, options, name):
     fig = heatmap(result, options.checkpoint)
-    train.replace(options.heatmap / f"{name}.png", lambda file: fig.savefig(file, format="png", dpi=100))
+    train.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png"))
     plt.close(fig)
 
 

@@ -65,6 +65,8 @@ class Faces:
 
 @dataclass(frozen=True)
 class ReSynthesizer:
+    size: int
+    limit: int
     num_features: int
     growth_rate: int
     num_blocks: int
@@ -73,6 +75,7 @@ class ReSynthesizer:
     perceptual: str
     loss: str
     stage_weights: list[float]
+    weights: str
     patch: int
     epochs: int
     batch_size: int
@@ -83,23 +86,28 @@ class ReSynthesizer:
         one_of(f"{key}.loss", self.loss, ("paper", "released"))
         if len(self.stage_weights) != 6:
             raise ParamsError(f"{key}.stage_weights: needs 6 numbers (pixel, stage 1 .. 5), has {len(self.stage_weights)}")
+        if self.size % self.factor or self.patch > self.size:
+            raise ParamsError(f"{key}.size: {self.size} is not a multiple of factor {self.factor}, or smaller than patch")
         if self.patch % self.factor:
             raise ParamsError(f"{key}.patch: {self.patch} is not a multiple of factor {self.factor}")
 
 
 @dataclass(frozen=True)
 class ResidualDetectors:
-    size: int
     stages: list[int]
     stage_weights: list[float]
     width: int
     layers: list[int]
+    image_baseline: bool
+    in_memory: bool
     epochs: int
     batch_size: int
     learning_rate: float
     weight_decay: float
 
     def check(self, key):
+        if not self.stages or not set(self.stages) <= set(range(6)):
+            raise ParamsError(f"{key}.stages: {self.stages} are not among 0 (pixel) and 1 .. 5 (perceptual stages)")
         if len(self.stages) != len(self.stage_weights):
             raise ParamsError(f"{key}.stage_weights: needs one number for each of the {len(self.stages)} stages")
 
@@ -111,9 +119,20 @@ class Pel:
     stride: int
     epochs: int
     warmup_epochs: int
+    decay_at: list[float]
     batch_size: int
     learning_rate: float
     weight_decay: float
+
+    def check(self, key):
+        if not all(0 < share < 1 for share in self.decay_at):
+            raise ParamsError(f"{key}.decay_at: {self.decay_at} are not shares of the epochs, between 0 and 1")
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    progan: float
+    stylegan: float
 
 
 @dataclass(frozen=True)
@@ -124,9 +143,10 @@ class Generators:
     fade: float
     average_thousands: float
     batch_size: int
-    learning_rate: float
+    learning_rate: LearningRates
     penalty: float
     penalty_interval: int
+    report_every: int
 
     def check(self, key):
         if len(self.thousands) != len(self.widths):

@@ -28,7 +28,8 @@ def test_patches_come_in_all_eight_orientations(images):
     for epoch in range(60):
         patches.set_epoch(epoch)
         patch = patches[0]["rgb"][0]
-        orientations.add(tuple(torch.stack([patch[0, 1] - patch[0, 0], patch[1, 0] - patch[0, 0]]).mul(576).round().tolist()))
+        steps = torch.stack([patch[0, 1], patch[1, 0]]) - patch[0, 0]
+        orientations.add(tuple((steps * 576).round().tolist()))
     assert len(orientations) == 8
 
 

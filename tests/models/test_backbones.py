@@ -19,7 +19,7 @@ def test_weights_that_cannot_be_had_are_named_with_a_way_out(monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(RuntimeError, match="tf_efficientnet_b4.*tf_efficientnet_lite0") as error:
+    with pytest.raises(RuntimeError, match=r"tf_efficientnet_b4.*tf_efficientnet_lite0") as error:
         create_efficientnet("tf_efficientnet_b4")
     assert "\n" not in str(error.value)
 

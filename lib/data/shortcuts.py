@@ -1,0 +1,39 @@
+"""Does anything but the forgery separate real from fake? What a detector could cheat with, measured."""
+
+import os
+
+import cv2
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from lib.data import image, video
+
+ALLOWED = (0.35, 0.65)  # the range of AUC within which a measure does not give the label away
+
+
+def measure(table, frames=4):
+    """Return what a detector could cheat with, one row an item of `table` (videos or images): a DataFrame.
+
+    Columns: file_size (bytes), brightness and contrast (mean and standard deviation of the grey values, 0 .. 255),
+    width and height (pixels). Of a video, `frames` frames at equal intervals are read.
+    """
+    rows = []
+    for path in table["path"]:
+        if path.lower().endswith(video.SUFFIXES):
+            indices = video.equal_interval(video.frame_count(path), frames)
+            pictures = video.read_frames(path, indices)
+        else:
+            pictures = image.read_image(path)[None]
+        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+        height, width = grey[0].shape
+        rows.append((os.path.getsize(path), np.mean(grey), np.std(grey), width, height))
+    return pd.DataFrame(rows, columns=["file_size", "brightness", "contrast", "width", "height"], index=table.index)
+
+
+def separation(labels, measures):
+    """Return the AUC with which each column of `measures` alone separates fake (1) from real (0): a Series.
+
+    0.5 says nothing about the label; ALLOWED is what a clean data set keeps to.
+    """
+    return measures.apply(lambda values: roc_auc_score(labels, values))

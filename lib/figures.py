@@ -1,0 +1,114 @@
+"""The house style of all plots: colours that colour-blind readers tell apart, lines that differ in grey print too."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib import cycler
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from lib import paths, train
+
+COLOURS = sns.color_palette("colorblind", 6)
+LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1))]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+REAL, FAKE = COLOURS[0], COLOURS[3]
+
+
+def style():
+    """Set the style for every figure that follows; call it once at the top of a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
+    plt.rcParams.update({
+        "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINES),
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+        "lines.markersize": 5,
+    })  # fmt: skip
+
+
+def image(rgb):
+    """Return a picture as an array for imshow: a tensor (3,H,W) or (1,H,W) or an array, [0,1] or uint8, clipped."""
+    if hasattr(rgb, "detach"):
+        rgb = rgb.detach().cpu().float().numpy()
+    if rgb.ndim == 3 and rgb.shape[0] in (1, 3) and rgb.shape[2] not in (1, 3):
+        rgb = rgb.transpose(1, 2, 0)
+    rgb = rgb.squeeze()
+    return rgb if rgb.dtype == np.uint8 or rgb.ndim == 2 else rgb.clip(0, 1)
+
+
+def show_grid(images, titles=None, columns=None, cmap=None, side=1.9, limits=(None, None), rows=()):
+    """Show pictures in rows of `columns`; returns the figure.
+
+    images: what `image` takes, (H,W) maps are drawn with `cmap` (default grey) between `limits`; None leaves a gap.
+    titles: one a picture, or fewer; rows: names at the left of each row. side: of one picture, in inches.
+    """
+    columns = columns or min(len(images), 6)
+    n_rows = -(-len(images) // columns)
+    titles = list(titles or [])
+    lines = sum(max(t.count("\n") + 1 for t in titles[i : i + columns]) for i in range(0, len(titles), columns))
+    size = (side * columns + (0.3 if rows else 0), (side + 0.05) * n_rows + 0.18 * lines)
+    fig, axes = plt.subplots(n_rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (ax, picture) in enumerate(zip(axes.flat, images, strict=False)):
+        if picture is not None:
+            ax.imshow(image(picture), cmap=cmap or "gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
+        if i < len(titles):
+            ax.set_title(titles[i], fontsize=9, loc="center", fontweight="normal")
+    for ax, name in zip(axes[:, 0], rows, strict=False):
+        ax.text(-0.05, 0.5, name, transform=ax.transAxes, rotation=90, ha="right", va="center", fontsize=10)
+    return fig
+
+
+def overlay(rgb, heat, strength=0.5):
+    """Return the picture with a heat map over it, float (H,W,3) in [0,1].
+
+    rgb: what `image` takes; heat: (H,W) in [0,1], brighter = hotter, which survives grey print.
+    """
+    rgb = image(rgb)
+    rgb = rgb / 255 if rgb.dtype == np.uint8 else rgb
+    heat = image(heat)
+    if heat.shape != rgb.shape[:2]:
+        raise ValueError(f"heat is {heat.shape[0]} x {heat.shape[1]}, the picture {rgb.shape[0]} x {rgb.shape[1]}")
+    return (1 - strength) * rgb + strength * plt.get_cmap("inferno")(heat)[..., :3]
+
+
+def roc(curves, ax=None):
+    """Draw ROC curves; curves: {name: (labels, scores)}. Returns the axes."""
+    ax = ax or plt.subplots(figsize=(5, 4.6))[1]
+    for name, (labels, scores) in curves.items():
+        fpr, tpr, _ = roc_curve(labels, scores)
+        ax.plot(fpr, tpr, label=f"{name} (AUC {roc_auc_score(labels, scores):.3f})")
+    ax.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, label="guessing")
+    ax.set(xlabel="real items called fake (share)", ylabel="fake items caught (share)", xlim=(-0.01, 1), ylim=(0, 1.01))
+    ax.legend(loc="lower right", fontsize=9)
+    return ax
+
+
+def history(frame, title=None):
+    """Draw the training curves of `lib.train.fit`'s history, losses left, other measures right; returns the figure."""
+    columns = [c for c in frame.columns if c not in ("epoch", "step", "learning_rate", "seconds")]
+    groups = {"loss": [c for c in columns if "loss" in c], "validation": [c for c in columns if "loss" not in c]}
+    groups = {label: names for label, names in groups.items() if names}
+    fig, axes = plt.subplots(1, len(groups), figsize=(4.5 * len(groups), 3.2), squeeze=False)
+    epochs = frame["epoch"] if "epoch" in frame else range(len(frame))
+    for ax, (label, names) in zip(axes.flat, groups.items(), strict=True):
+        for name, marker in zip(names, itertools.cycle(MARKERS)):
+            ax.plot(epochs, frame[name], marker=marker, label=name)
+        ax.set(xlabel="epoch", ylabel=label)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(fontsize=9)
+    if title:
+        axes[0, 0].set_title(title)
+    return fig
+
+
+def save(fig, name):
+    """Write a figure to results/figures/NAME.png (150 dpi), the same bytes for the same picture."""
+    file = paths.FIGURES / f"{name}.png"
+    fig.canvas.draw()  # the layout settles only in the second drawing
+    train.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=150, metadata={"Software": None}))

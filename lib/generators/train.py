@@ -1,0 +1,253 @@
+"""Train ProGAN or StyleGAN by progressive growing: `python -m lib.generators.train progan|stylegan`.
+
+Both are trained alike, with the loss that StyleGAN moved to: non-saturating logistic loss and R1 (Mescheder et al.,
+2018), not ProGAN's WGAN-GP, which needs more discriminator steps for the same faces. A few hundred photographs would be
+learned by heart, so the discriminator sees real and generated images through the same random, differentiable shifts in
+place, brightness and contrast (DiffAugment, Zhao et al., 2020).
+"""
+
+import argparse
+import bisect
+import copy
+import dataclasses
+import itertools
+import json
+import math
+import os
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tqdm.auto import tqdm
+
+from lib import paths
+from lib.data import image, orl
+from lib.generators.layers import Discriminator
+from lib.generators.progan import ProGAN
+from lib.generators.stylegan import StyleGAN
+from lib.params import load
+
+GENERATORS = {"progan": ProGAN, "stylegan": StyleGAN}
+WEIGHTS = paths.CHECKPOINTS / "generators"
+ROWS, COLUMNS = 4, 8  # of the sheet of faces that each checkpoint draws
+
+
+def training_images(size):
+    """All photographs of the training people as float (240, 1, size, size) in [-1, 1]."""
+    people = set(orl.people("train"))
+    images = [orl.photo_square(path, size) for person, _, path in orl.orl_photographs() if person in people]
+    return torch.from_numpy(np.stack(images)[:, None]).float() / 127.5 - 1
+
+
+def build(name, latent, widths):
+    """Make the untrained generator `name`, "progan" or "stylegan"."""
+    return GENERATORS[name](latent, widths)
+
+
+def growth_at(seen, thousands, fade):
+    """Growth after `seen` images: level k lasts thousands[k] thousand images and is faded in over the first `fade`."""
+    ends = list(itertools.accumulate(1000 * t for t in thousands))
+    level = min(bisect.bisect_right(ends, seen), len(ends) - 1)
+    if level == 0:
+        return 0.0
+    into = (seen - ends[level - 1]) / (1000 * min(fade, thousands[level]))
+    return level - 1 + min(1.0, max(into, 1e-3))
+
+
+def augment(images):
+    """Shift each image by up to an eighth, and its brightness and contrast, at random; differentiable.
+
+    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020).
+    """
+    n, _, size, _ = images.shape
+    brightness, contrast = torch.rand(2, n, 1, 1, 1, device=images.device)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = (images - mean) * (contrast + 0.5) + mean + (brightness - 0.5)
+    reach = max(1, size // 8)
+    padded = F.pad(images, [reach] * 4)
+    shifts = torch.randint(0, 2 * reach + 1, (n, 2)).tolist()
+    return torch.cat([padded[i : i + 1, :, y : y + size, x : x + size] for i, (y, x) in enumerate(shifts)])
+
+
+def real_batch(images, count, growth):
+    """Draw `count` training images, flipped at random, at the size and fade of `growth`."""
+    batch = images[torch.randint(len(images), (count,))].to(images)
+    batch = torch.where(torch.rand(count, 1, 1, 1, device=batch.device) < 0.5, batch.flip(3), batch)
+    level = math.ceil(growth)
+    batch = F.adaptive_avg_pool2d(batch, 4 * 2**level)
+    if level > growth:  # the generator shows a blend of two sizes, so the discriminator must see the same
+        coarse = F.interpolate(F.avg_pool2d(batch, 2), scale_factor=2)
+        batch = torch.lerp(coarse, batch, 1 - (level - growth))
+    return batch
+
+
+def r1(discriminator, images, growth):
+    """R1: mean squared norm of the discriminator's gradient at real images. Mescheder et al. 2018, Eq. 9."""
+    images = images.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(images, growth).sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
+class Training:
+    """The state of one training: networks, optimisers, number of images seen. One step = one batch for each network."""
+
+    def __init__(self, name, settings, seed, device="cpu"):
+        torch.manual_seed(seed)
+        self.settings, self.seed, self.device = settings, seed, torch.device(device)
+        layout = {"device": self.device, "memory_format": torch.channels_last}
+        self.generator = build(name, settings.latent, settings.widths).to(**layout)
+        self.discriminator = Discriminator(settings.widths).to(**layout)
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        rate = getattr(settings.learning_rate, name)
+        self.optimisers = [
+            torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99), fused=True)
+            for network in (self.generator, self.discriminator)
+        ]
+        self.images = training_images(4 * 2 ** (len(settings.widths) - 1)).to(self.device)
+        self.seen, self.history = 0, []
+
+    @property
+    def total(self):
+        return int(1000 * sum(self.settings.thousands))
+
+    @property
+    def growth(self):
+        return growth_at(self.seen, self.settings.thousands, self.settings.fade)
+
+    def step(self):
+        """Train both networks on one batch; returns the losses as a dict of floats."""
+        s, growth, step = self.settings, self.growth, self.seen // self.settings.batch_size
+        torch.manual_seed((self.seed << 32) + step)  # a resumed run draws what an unbroken one would have drawn
+        adam_g, adam_d = self.optimisers
+        real = augment(real_batch(self.images, s.batch_size, growth))
+        with torch.autocast(self.device.type, torch.bfloat16):
+            fake = self.generator(torch.randn(s.batch_size, s.latent, device=self.device), growth)
+            logits_real = self.discriminator(real, growth)
+            logits_fake = self.discriminator(augment(fake.detach()), growth)
+            loss_d = F.softplus(-logits_real.float()).mean() + F.softplus(logits_fake.float()).mean()
+        loss_d.backward()
+        if step % s.penalty_interval == 0:  # now and then, and the more strongly (lazy regularisation, StyleGAN2)
+            weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
+            (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
+        adam_d.step()
+        self.discriminator.requires_grad_(False)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss_g = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
+        loss_g.backward()
+        self.discriminator.requires_grad_(True)
+        adam_g.step()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        self.seen += s.batch_size
+        self._average()
+        return {
+            "loss_generator": loss_g.item(),
+            "loss_discriminator": loss_d.item(),
+            "real_logit_sign": logits_real.detach().sign().mean().item(),
+        }
+
+    @torch.no_grad()
+    def _average(self):
+        half_life = min(1000 * self.settings.average_thousands, 0.1 * self.seen)
+        weight = 1 - 0.5 ** (self.settings.batch_size / half_life)
+        for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(value, weight)
+        for mean, value in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            mean.copy_(value)
+
+    def state_dict(self):
+        networks = [self.generator, self.discriminator, self.average, *self.optimisers]
+        state = {"settings": dataclasses.asdict(self.settings), "seen": self.seen, "history": self.history}
+        return state | {"networks": [n.state_dict() for n in networks]}
+
+    def load_state_dict(self, state):
+        self.seen, self.history = state["seen"], state["history"]
+        networks = [self.generator, self.discriminator, self.average, *self.optimisers]
+        for network, saved in zip(networks, state["networks"], strict=True):
+            network.load_state_dict(saved)
+
+
+@torch.no_grad()
+def preview(generator, growth=None, rows=ROWS, columns=COLUMNS, seed=1):
+    """A sheet of rows x columns faces as uint8 (H, W), always of the same latent vectors."""
+    device = next(generator.parameters()).device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        images = generator(torch.randn(rows * columns, generator.latent).to(device), growth)
+    size = 4 * 2 ** (len(generator.to_grey) - 1)
+    images = to_uint8(F.interpolate(images, size))
+    return images.reshape(rows, columns, size, size).swapaxes(1, 2).reshape(rows * size, columns * size)
+
+
+def to_uint8(images):
+    """(N, 1, H, W) in [-1, 1] -> uint8 array (N, H, W)."""
+    return ((images[:, 0].float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
+
+
+def train(name, settings, seed, folder, progress=True):
+    """Train generator `name` to its end, or go on with the training that `folder` holds; returns the Training.
+
+    Every settings.report_every images: history.csv, a sheet of faces and the state to resume from go to `folder`.
+    Raises ValueError where the training in `folder` has other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    training = Training(name, settings, seed, "cuda" if torch.cuda.is_available() else "cpu")
+    state = folder / "state.pt"
+    if state.is_file():
+        saved = torch.load(state, weights_only=True)
+        if saved["settings"] != dataclasses.asdict(settings):
+            raise ValueError(f"{paths.show(folder)}: holds a training with other settings; remove it to start anew")
+        training.load_state_dict(saved)
+    losses, began = [], time.monotonic()
+    with tqdm(total=training.total, initial=training.seen, unit="image", desc=name, disable=not progress) as bar:
+        while training.seen < training.total:
+            growth = training.growth
+            losses.append(training.step())
+            bar.update(settings.batch_size)
+            if training.seen % settings.report_every < settings.batch_size:
+                row = {"images": training.seen, "growth": growth, "seconds": time.monotonic() - began}
+                training.history.append(row | pd.DataFrame(losses).mean().to_dict())
+                checkpoint(training, folder, growth)
+                losses, began = [], time.monotonic()
+    return training
+
+
+def checkpoint(training, folder, growth):
+    """Write the state, the history and a sheet of faces at `growth` to `folder`, each under a temporary name first."""
+    torch.save(training.state_dict(), folder / "state.tmp")
+    os.replace(folder / "state.tmp", folder / "state.pt")
+    pd.DataFrame(training.history).to_csv(folder / "history.tmp", index=False)
+    os.replace(folder / "history.tmp", folder / "history.csv")
+    image.write_png(folder / f"{training.seen:07d}.png", preview(training.average, growth))
+
+
+def export(name, training, folder, to=WEIGHTS):
+    """Write the averaged generator of a training, its history and its growth to `to`/name.{safetensors,csv,png}.
+
+    Weights are in half precision, with latent, widths and the number of images in the metadata. The picture shows the
+    same eight latent vectors at the end of every level, one row a level.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half().contiguous().cpu() for key, value in training.average.state_dict().items()}
+    config = {"latent": training.settings.latent, "widths": training.settings.widths, "images": training.seen}
+    save_file(weights, to / f".{name}.tmp", {key: json.dumps(value) for key, value in config.items()})
+    os.replace(to / f".{name}.tmp", to / f"{name}.safetensors")
+    history = pd.DataFrame(training.history)
+    history.to_csv(to / f"{name}.csv", index=False)
+    ends = 1000 * np.cumsum(training.settings.thousands)
+    seen = [history["images"][history["images"] <= end].max() for end in ends[ends <= training.seen]]
+    sheets = [image.read_image(folder / f"{images:07d}.png")[..., 0] for images in seen]
+    image.write_png(to / f"{name}.png", np.concatenate([sheet[: len(sheet) // ROWS] for sheet in sheets]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=GENERATORS)
+    parser.add_argument("--scale", choices=("smoke", "bundled", "paper"))
+    arguments = parser.parse_args()
+    parameters = load(arguments.scale)
+    unfinished = paths.UNFINISHED / f"{arguments.name}_{parameters.scale}"
+    export(arguments.name, train(arguments.name, parameters.generators, parameters.seed, unfinished), unfinished)

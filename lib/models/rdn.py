@@ -1,0 +1,101 @@
+"""The re-synthesizer of Beyond the Spectrum: a residual dense network that enlarges four times.
+
+Zhang et al., "Residual Dense Network for Image Super-Resolution", CVPR 2018, as the released code sizes it. The names
+of its weights are those of the public RDN-pytorch, so that the released re-synthesizers load.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def box_mean(rgb, factor=4):
+    """Shrink by the mean of each `factor` x `factor` box: X_down of Eq. 1.
+
+    rgb: (N,C,H,W) in [0,1], H and W multiples of `factor`. Returns (N,C,H/factor,W/factor), not rounded to grey levels.
+    Raises ValueError for a size that boxes do not tile. Source: BTS section 3.1, as the released code computes it.
+    """
+    if rgb.shape[-2] % factor or rgb.shape[-1] % factor:
+        height, width = rgb.shape[-2:]
+        raise ValueError(f"rgb: {height}x{width} pixels do not divide into boxes of {factor}: crop or resize")
+    return F.avg_pool2d(rgb, factor)
+
+
+class DenseLayer(nn.Module):
+    """A 3x3 convolution and ReLU, whose output is appended to its input."""
+
+    def __init__(self, in_channels, growth_rate):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, growth_rate, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([x, F.relu(self.conv(x))], dim=1)
+
+
+class ResidualDenseBlock(nn.Module):
+    """Dense layers, fused by a 1x1 convolution, added to the input."""
+
+    def __init__(self, num_features, growth_rate, num_layers):
+        super().__init__()
+        widths = [num_features + i * growth_rate for i in range(num_layers + 1)]
+        self.layers = nn.Sequential(*[DenseLayer(width, growth_rate) for width in widths[:-1]])
+        self.lff = nn.Conv2d(widths[-1], num_features, 1)
+
+    def forward(self, x):
+        return x + self.lff(self.layers(x))
+
+
+class RDN(nn.Module):
+    """Enlarge a small image: the function Phi of Eq. 1, with the released numbers by default.
+
+    low_res: (N,3,h,w) in [0,1]. Returns (N,3,scale*h,scale*w), about [0,1]: the output is not clamped.
+    Raises ValueError for a `scale` other than 2 or 4.
+    """
+
+    def __init__(self, num_features=64, growth_rate=64, num_blocks=16, num_layers=8, scale=4):
+        super().__init__()
+        if scale not in (2, 4):
+            raise ValueError(f"scale: {scale!r} is not 2 or 4, the steps of the pixel shuffle")
+        self.scale = scale
+        self.sfe1 = nn.Conv2d(3, num_features, 3, padding=1)
+        self.sfe2 = nn.Conv2d(num_features, num_features, 3, padding=1)
+        blocks = [ResidualDenseBlock(num_features, growth_rate, num_layers) for _ in range(num_blocks)]
+        self.rdbs = nn.ModuleList(blocks)
+        self.gff = nn.Sequential(
+            nn.Conv2d(num_blocks * num_features, num_features, 1), nn.Conv2d(num_features, num_features, 3, padding=1)
+        )
+        doubling = []
+        for _ in range(scale // 2):
+            doubling += [nn.Conv2d(num_features, 4 * num_features, 3, padding=1), nn.PixelShuffle(2)]
+        self.upscale = nn.Sequential(*doubling)
+        self.output = nn.Conv2d(num_features, 3, 3, padding=1)
+
+    def forward(self, low_res):
+        shallow = self.sfe1(low_res)
+        x, fused = self.sfe2(shallow), []
+        for block in self.rdbs:
+            x = block(x)
+            fused.append(x)
+        return self.output(self.upscale(shallow + self.gff(torch.cat(fused, dim=1))))
+
+    def re_synthesize(self, rgb):
+        """Shrink and enlarge again: Phi(X_down), (N,3,H,W) for rgb (N,3,H,W) in [0,1]."""
+        return self(box_mean(rgb, self.scale))
+
+
+def load_released(model, path):
+    """Load a checkpoint of the released code (a .pth file, bare or under the key `state_dict`) into an RDN, strictly.
+
+    Raises FileNotFoundError, and ValueError where its tensors are not those of `model`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such weights; correct re_synthesizer.weights or leave it empty to train")
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(weights.get("state_dict", weights))
+    except RuntimeError:
+        remedy = "set the sizes of re_synthesizer to the released ones"
+        raise ValueError(f"{path}: not the weights of this RDN; {remedy}") from None
+    return model

