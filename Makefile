@@ -11,7 +11,7 @@ repro: data
 	python -m lib.evaluate
 
 test: data
-	ruff check lib tests
+	ruff check lib tests && ruff format --check lib tests
 	pytest tests
 	rm -rf .smoke
 	DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=.smoke pytest --nbval-lax --nbval-cell-timeout=300 \

@@ -33,7 +33,7 @@ def predict(model, dataset, batch_size=64, probability=None):
     scores = []
     try:
         with torch.inference_mode():
-            for batch in tqdm(DataLoader(dataset, batch_size), desc="scoring", leave=False):
+            for batch in tqdm(DataLoader(dataset, batch_size), desc="scoring", leave=False, delay=5):
                 scores.append(probability(batch["rgb"].to(device)).float().cpu().numpy())
     finally:
         model.train(was_training)

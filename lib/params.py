@@ -1,4 +1,4 @@
-"""params.yaml, read once and checked: an unknown key, a wrong type or a missing path fails before anything is computed."""
+"""params.yaml, read and checked: an unknown key, a wrong type or a missing path fails before anything is computed."""
 
 import dataclasses
 import difflib
@@ -85,9 +85,13 @@ class ReSynthesizer:
         one_of(f"{key}.perceptual", self.perceptual, ("efficientnet_lite0", "vgg19"))
         one_of(f"{key}.loss", self.loss, ("paper", "released"))
         if len(self.stage_weights) != 6:
-            raise ParamsError(f"{key}.stage_weights: needs 6 numbers (pixel, stage 1 .. 5), has {len(self.stage_weights)}")
+            raise ParamsError(
+                f"{key}.stage_weights: needs 6 numbers (pixel, stage 1 .. 5), has {len(self.stage_weights)}"
+            )
         if self.size % self.factor or self.patch > self.size:
-            raise ParamsError(f"{key}.size: {self.size} is not a multiple of factor {self.factor}, or smaller than patch")
+            raise ParamsError(
+                f"{key}.size: {self.size} is not a multiple of factor {self.factor}, or smaller than patch"
+            )
         if self.patch % self.factor:
             raise ParamsError(f"{key}.patch: {self.patch} is not a multiple of factor {self.factor}")
 
@@ -131,8 +135,8 @@ class Pel:
 
 @dataclass(frozen=True)
 class LearningRates:
-    progan: float
-    stylegan: float
+    progan: list[float]
+    stylegan: list[float]
 
 
 @dataclass(frozen=True)
@@ -143,14 +147,16 @@ class Generators:
     fade: float
     average_thousands: float
     batch_size: int
-    learning_rate: LearningRates
+    learning_rates: LearningRates
     penalty: float
     penalty_interval: int
     report_every: int
 
     def check(self, key):
-        if len(self.thousands) != len(self.widths):
-            raise ParamsError(f"{key}.thousands: needs one number for each of the {len(self.widths)} widths")
+        rates = {f"learning_rates.{name}": values for name, values in vars(self.learning_rates).items()}
+        for name, values in {"thousands": self.thousands, **rates}.items():
+            if len(values) != len(self.widths):
+                raise ParamsError(f"{key}.{name}: needs one number for each of the {len(self.widths)} widths")
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,9 @@ def load(scale=None, file=None):
         raise ParamsError(f"{file}: no such file; give the path of a params.yaml") from None
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
-        raise ParamsError(f"{paths.show(file)}: not valid YAML{f' in line {where.line + 1}' if where else ''}") from None
+        raise ParamsError(
+            f"{paths.show(file)}: not valid YAML{f' in line {where.line + 1}' if where else ''}"
+        ) from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{paths.show(file)}: holds no keys; copy the repository's params.yaml")
     scale = scale or os.environ.get("DEEPFAKE_SCALE") or raw.get("scale")

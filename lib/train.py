@@ -61,7 +61,9 @@ def load(path):
     try:
         return load_file(path), _config(path)
     except SafetensorError as error:
-        raise ValueError(f"{paths.show(path)}: not a readable safetensors file ({error}); remove it and train again") from None
+        raise ValueError(
+            f"{paths.show(path)}: not a readable safetensors file ({error}); remove it and train again"
+        ) from None
 
 
 def _config(path):
@@ -94,8 +96,25 @@ class EpochSampler(Sampler):
         yield from np.random.default_rng([self.seed, self.epoch]).permutation(len(self.data)).tolist()
 
 
-def fit(model, loss, train_set, settings, name, *, seed, validate=None, monitor="val_auc", mode="max", config=None,
-        parameters=None, optimizer="adam", decay=0.1, decay_at=(), num_workers=0, progress=True):
+def fit(
+    model,
+    loss,
+    train_set,
+    settings,
+    name,
+    *,
+    seed,
+    validate=None,
+    monitor="val_auc",
+    mode="max",
+    config=None,
+    parameters=None,
+    optimizer="adam",
+    decay=0.1,
+    decay_at=(),
+    num_workers=0,
+    progress=True,
+):
     """Train `model`, leave it holding its best weights, in eval mode, and return its history as a DataFrame.
 
     loss(model, batch) returns a scalar tensor, or a dict of them of which "loss" is minimised and all are recorded.
@@ -129,8 +148,14 @@ def fit(model, loss, train_set, settings, name, *, seed, validate=None, monitor=
         if accelerator.num_processes > 1:
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     order = EpochSampler(train_set, seed)
-    loader = DataLoader(train_set, min(settings.batch_size, len(train_set)), sampler=order, drop_last=True,
-                        num_workers=num_workers, pin_memory=accelerator.device.type == "cuda")
+    loader = DataLoader(
+        train_set,
+        min(settings.batch_size, len(train_set)),
+        sampler=order,
+        drop_last=True,
+        num_workers=num_workers,
+        pin_memory=accelerator.device.type == "cuda",
+    )
     steps = _optimizer(optimizer, parameters or [p for p in model.parameters() if p.requires_grad], settings)
     peaks = [group["lr"] for group in steps.param_groups]
     model.to(accelerator.device)
@@ -144,8 +169,14 @@ def fit(model, loss, train_set, settings, name, *, seed, validate=None, monitor=
             steps.load_state_dict(saved.pop("optimizer"))
             state = saved
 
-    bar = tqdm(total=settings.epochs * len(loader), initial=state["epoch"] * len(loader), desc=name, unit="batch",
-               disable=not (progress and accelerator.is_main_process), mininterval=1.0)
+    bar = tqdm(
+        total=settings.epochs * len(loader),
+        initial=state["epoch"] * len(loader),
+        desc=name,
+        unit="batch",
+        disable=not (progress and accelerator.is_main_process),
+        mininterval=1.0,
+    )
     for epoch in range(state["epoch"], settings.epochs):
         seed_everything(seed, epoch, accelerator.process_index)
         loader.set_epoch(epoch)  # hands it on to the order
@@ -154,8 +185,9 @@ def fit(model, loss, train_set, settings, name, *, seed, validate=None, monitor=
         wrapped.train()
         sums = {}
         for step, batch in enumerate(loader):
-            factor = learning_rate_factor(epoch + step / len(loader), settings.epochs,
-                                          getattr(settings, "warmup_epochs", 0), decay, decay_at)
+            factor = learning_rate_factor(
+                epoch + step / len(loader), settings.epochs, getattr(settings, "warmup_epochs", 0), decay, decay_at
+            )
             for group, peak in zip(steps.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             with accelerator.autocast():

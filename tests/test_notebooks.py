@@ -43,7 +43,11 @@ def test_papermill_finds_one_parameters_cell(path):
 
 @every_notebook
 def test_no_link_to_another_notebook_is_dead(path):
-    links = [link for cell in cells(path, "markdown") for link in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md|yaml))", cell.source)]
+    links = [
+        link
+        for cell in cells(path, "markdown")
+        for link in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md|yaml))", cell.source)
+    ]
     assert links, "a notebook links to the one before or after it"
     assert not [link for link in links if not (path.parent / link).exists()]
 

@@ -18,7 +18,10 @@ def edited(tmp_path, monkeypatch):
 
     def read(key="scale", value="bundled", scale=None):
         raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
-        raw["data"]["forged"]["root"], raw["data"]["generated"]["root"] = str(tmp_path / "forged"), str(tmp_path / "generated")
+        raw["data"]["forged"]["root"], raw["data"]["generated"]["root"] = (
+            str(tmp_path / "forged"),
+            str(tmp_path / "generated"),
+        )
         section = raw
         *outer, last = key.split(".")
         for name in outer:
@@ -37,7 +40,11 @@ def test_the_repository_s_own_file_is_valid_at_every_scale(edited):
 def test_one_switch_selects_the_paper_s_numbers(edited):
     paper, bundled = edited("scale", "paper"), edited("scale", "bundled")
     assert (paper.pel.backbone, paper.faces.size, paper.faces.frames_per_video) == ("tf_efficientnet_b4", 320, 50)
-    assert (paper.re_synthesizer.num_blocks, paper.re_synthesizer.num_layers, paper.re_synthesizer.num_features) == (16, 8, 64)
+    assert (paper.re_synthesizer.num_blocks, paper.re_synthesizer.num_layers, paper.re_synthesizer.num_features) == (
+        16,
+        8,
+        64,
+    )
     assert bundled.pel.backbone == "tf_efficientnet_lite0"
 
 
@@ -51,7 +58,11 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         ("faces", 3, r"^faces: needs a section of keys, has 3$"),
         ("scale", "papers", r"^scale: 'papers' is not one of .*did you mean paper\?$"),
         ("data.forged.layout", "FaceForensics", r"^data\.forged\.layout: .* did you mean FaceForensics\+\+\?$"),
-        ("data.forged.root", "/nowhere/at/all", r"^data\.forged\.root: no folder at /nowhere/at/all: correct the path$"),
+        (
+            "data.forged.root",
+            "/nowhere/at/all",
+            r"^data\.forged\.root: no folder at /nowhere/at/all: correct the path$",
+        ),
         ("data.generated.root", "data/nothing", r"^data\.generated\.root: no folder at data/nothing: run `dvc pull`"),
         ("re_synthesizer.stage_weights", [1.0], r"^re_synthesizer\.stage_weights: needs 6 numbers"),
         ("re_synthesizer.patch", 97, r"^re_synthesizer\.patch: 97 is not a multiple of factor 4$"),
@@ -73,7 +84,12 @@ def test_a_missing_key_is_named(tmp_path):
 
 def test_the_command_line_check_prints_one_line_and_fails(tmp_path):
     (tmp_path / "params.yaml").write_text("scale: bundled\nsead: 1\n")
-    run = subprocess.run([sys.executable, "-m", "lib.params"], cwd=paths.ROOT, capture_output=True, text=True,
-                         env={"DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "PATH": ""})
+    run = subprocess.run(
+        [sys.executable, "-m", "lib.params"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        env={"DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "PATH": ""},
+    )
     assert run.returncode == 1
     assert run.stderr.strip() == "params.yaml: sead: unknown key; did you mean seed?"

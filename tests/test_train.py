@@ -41,7 +41,8 @@ PROGRAM = """
     train.seed_everything(1)
     model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
     validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
-    history = train.fit(model, loss, Pictures(), Settings(), "rdn", seed=1, validate=validate, monitor="val_loss", mode="min", progress=False)
+    history = train.fit(model, loss, Pictures(), Settings(), "rdn", seed=1, validate=validate, monitor="val_loss",
+                        mode="min", progress=False)
     print(history.to_json(orient="records"))
 """
 
@@ -49,9 +50,16 @@ PROGRAM = """
 def start(folder, pause=0.0, launcher=(sys.executable,)):
     program = folder / "program.py"
     program.write_text(textwrap.dedent(PROGRAM.format(pause=pause)))
-    environment = {**os.environ, "DEEPFAKE_OUTPUTS": str(folder), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT),
-                   "ACCELERATE_USE_CPU": "true"}
-    return subprocess.Popen([*launcher, str(program)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "DEEPFAKE_OUTPUTS": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(paths.ROOT),
+        "ACCELERATE_USE_CPU": "true",
+    }
+    return subprocess.Popen(
+        [*launcher, str(program)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process):
@@ -83,8 +91,22 @@ def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(
 
 
 def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch_each(tmp_path, undisturbed):
-    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-                "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    launcher = (
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    )
     history = finish(start(tmp_path, launcher=launcher))
     for ours, alone in zip(history, undisturbed[0], strict=True):
         assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
@@ -136,7 +158,9 @@ def test_the_best_epoch_is_kept_not_the_last(outputs):
 
 
 def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
-    first = train.fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    first = train.fit(
+        linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False
+    )
     written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
     again = train.fit(linear(), squared, Numbers(), Settings(), "line", seed=0, progress=False)
     pd.testing.assert_frame_equal(first, again)
@@ -164,7 +188,15 @@ def test_weights_that_are_a_text_file_are_named(tmp_path):
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs):
     with pytest.raises(RuntimeError, match="lower learning_rate"):
-        train.fit(linear(), lambda model, batch: model(batch).sum() * float("nan"), Numbers(), Settings(), "line", seed=0, progress=False)
+        train.fit(
+            linear(),
+            lambda model, batch: model(batch).sum() * float("nan"),
+            Numbers(),
+            Settings(),
+            "line",
+            seed=0,
+            progress=False,
+        )
     assert not (outputs / "checkpoints/line.safetensors").exists()
 
 

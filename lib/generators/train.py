@@ -101,9 +101,9 @@ class Training:
         self.generator = build(name, settings.latent, settings.widths).to(**layout)
         self.discriminator = Discriminator(settings.widths).to(**layout)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        rate = getattr(settings.learning_rate, name)
+        self.learning_rates = getattr(settings.learning_rates, name)
         self.optimisers = [
-            torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99), fused=True)
+            torch.optim.Adam(network.parameters(), betas=(0.0, 0.99), fused=True)
             for network in (self.generator, self.discriminator)
         ]
         self.images = training_images(4 * 2 ** (len(settings.widths) - 1)).to(self.device)
@@ -122,6 +122,8 @@ class Training:
         s, growth, step = self.settings, self.growth, self.seen // self.settings.batch_size
         torch.manual_seed((self.seed << 32) + step)  # a resumed run draws what an unbroken one would have drawn
         adam_g, adam_d = self.optimisers
+        for optimiser in self.optimisers:
+            optimiser.param_groups[0]["lr"] = self.learning_rates[math.floor(growth)]
         real = augment(real_batch(self.images, s.batch_size, growth))
         with torch.autocast(self.device.type, torch.bfloat16):
             fake = self.generator(torch.randn(s.batch_size, s.latent, device=self.device), growth)

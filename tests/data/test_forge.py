@@ -88,12 +88,12 @@ def test_a_turn_of_the_head_is_not_taken_for_an_expression(targets):
     assert np.abs(face2face.expression_flow(aligned, shifted)[..., 0]).mean() < 1
 
 
-def test_only_the_source_decides_who_a_deepfake_shows(targets):
+def test_only_the_source_decides_who_a_deepfake_shows(targets, sources):
     torch.manual_seed(0)
     model = deepfakes.DeepFakes(3)
     with torch.no_grad():
         model.decoders["6_bias"][2] += 1  # the last layer of the third person
-    as_first, as_second, as_third = (deepfakes.swap(model, targets[:2], p) for p in range(3))
+    as_first, as_second, as_third = (deepfakes.swap(model, targets[:3], sources[:3], p) for p in range(3))
     np.testing.assert_array_equal(as_first, as_second)
     assert np.abs(as_third - as_first).min() > 0.05
 

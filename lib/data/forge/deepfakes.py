@@ -17,18 +17,22 @@ from lib.data.forge import scene
 
 SIZE = 64  # side of the faces that the networks see, in pixels
 SHARED_STEPS, PERSONAL_STEPS = 1000, 450
-CODES = 48  # channels of the 8x8 code of a face
+LATENTS, CODES = 128, 48  # numbers that describe a face; channels of the 8x8 code that the decoders start from
 
 
 def encoder():
-    """Return the shared encoder: aligned faces (N, 1, 64, 64) -> codes (N, 48, 8, 8)."""
+    """Return the shared encoder: aligned faces (N, 1, 64, 64) -> what there is to see, (N, 128)."""
 
     def block(inside, outside):
         return [nn.Conv2d(inside, outside, 5, stride=2, padding=2), nn.LeakyReLU(0.1)]
 
     convolutions = [*block(1, 24), *block(24, 48), *block(48, 96), *block(96, 96)]
-    bottleneck = [nn.Flatten(), nn.Linear(96 * 16, 128), nn.Linear(128, CODES * 64), nn.Unflatten(1, (CODES, 8, 8))]
-    return nn.Sequential(*convolutions, *bottleneck, nn.LeakyReLU(0.1))
+    return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(96 * 16, LATENTS))
+
+
+def unfolding():
+    """Return the shared step from latents (N, 128) to codes (N, 48, 8, 8)."""
+    return nn.Sequential(nn.Linear(LATENTS, CODES * 64), nn.Unflatten(1, (CODES, 8, 8)), nn.LeakyReLU(0.1))
 
 
 def decoder():
@@ -37,9 +41,8 @@ def decoder():
     def block(inside, outside):
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1), nn.LeakyReLU(0.1)]
 
-    return nn.Sequential(
-        *block(CODES, 48), *block(48, 24), nn.Conv2d(24, 4, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid()
-    )
+    last = [nn.Conv2d(24, 4, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid()]
+    return nn.Sequential(*block(CODES, 48), *block(48, 24), *last)
 
 
 class DeepFakes(nn.Module):
@@ -47,7 +50,7 @@ class DeepFakes(nn.Module):
 
     def __init__(self, n_people):
         super().__init__()
-        self.encoder = encoder()
+        self.encoder, self.unfolding = encoder(), unfolding()
         self.architecture = [decoder().to("meta")]  # in a list, so that its weights do not count as the module's
         self.adopt([decoder()] * n_people)
 
@@ -56,8 +59,9 @@ class DeepFakes(nn.Module):
         stacked, _ = stack_module_state(decoders)
         self.decoders = nn.ParameterDict({name.replace(".", "_"): w.detach() for name, w in stacked.items()})
 
-    def decode(self, codes, people):
-        """Decode codes (P, K, 48, 8, 8), row p with the decoder of people[p] -> faces (P, K, 1, 64, 64)."""
+    def decode(self, latents, people):
+        """Decode latents (P, K, 128), row p with the decoder of people[p] -> faces (P, K, 1, 64, 64)."""
+        codes = self.unfolding(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
         weights = {name.replace("_", "."): w[people] for name, w in self.decoders.items()}
         return torch.vmap(lambda w, code: functional_call(self.architecture[0], w, (code,)))(weights, codes)
 
@@ -73,11 +77,11 @@ def network_faces(faces):
 
 
 def even(aligned):
-    """Give an aligned face mean 0.5 and standard deviation 0.18 under the face mask, clipped to [0, 1]."""
+    """Give an aligned face mean 0.5 and standard deviation 0.16 under the face mask, clipped to [0, 1]."""
     mask = scene.face_mask(len(aligned))
     mean = (mask * aligned).sum() / mask.sum()
     spread = np.sqrt((mask * (aligned - mean) ** 2).sum() / mask.sum())
-    return np.clip((aligned - mean) * (0.18 / spread) + 0.5, 0, 1)
+    return np.clip((aligned - mean) * (0.16 / spread) + 0.5, 0, 1)
 
 
 def distort(faces, generator, strength=0.035):
@@ -120,8 +124,8 @@ def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STE
             bar.set_postfix(l1=f"{l1.item():.4f}")
 
     fit(
-        [*model.encoder.parameters(), *common.parameters()],
-        lambda seen: common(model.encoder(seen.flatten(0, 1))).unflatten(0, seen.shape[:2]),
+        [*model.encoder.parameters(), *model.unfolding.parameters(), *common.parameters()],
+        lambda seen: common(model.unfolding(model.encoder(seen.flatten(0, 1)))).unflatten(0, seen.shape[:2]),
         1,
         shared_steps,
         "Deepfakes, one decoder for all",
@@ -131,20 +135,33 @@ def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STE
     return model.eval()
 
 
+def move(latents, others):
+    """Give latents (n, 128) the mean and the spread of `others`, number by number.
+
+    A large encoder, trained long on many frames, describes all people alike; ours, on ten photographs each, still
+    tells them apart, and a decoder knows only its own person's latents.
+    """
+    return (latents - latents.mean(0)) / latents.std(0) * others.std(0) + others.mean(0)
+
+
 @torch.no_grad()
-def swap(model, targets, source):
-    """Return the target's Faces with the source's identity, aligned: float32 (n, 64, 64). source: index of a person."""
-    return model(network_faces(targets)[None], torch.tensor([source]))[0, :, 0].numpy()
+def swap(model, targets, sources, source):
+    """Return the targets' Faces drawn by the decoder of person `source` (an index), aligned: float32 (n, 64, 64).
+
+    targets, sources: all Faces of the two people.
+    """
+    latents = move(model.encoder(network_faces(targets)), model.encoder(network_faces(sources)))
+    return model.decode(latents[None], torch.tensor([source]))[0, :, 0].numpy()
 
 
-def forge(model, targets, source):
+def forge(model, targets, sources, source):
     """Forge the target's Faces with the decoder of person `source` (an index).
 
     Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
     """
     mask = scene.face_mask(2 * SIZE)
     forged = []
-    for face, swapped in zip(targets, swap(model, targets, source), strict=True):
+    for face, swapped in zip(targets, swap(model, targets, sources, source), strict=True):
         enlarged = cv2.resize(swapped, mask.shape, interpolation=cv2.INTER_CUBIC)
         forged.append(scene.paste(face, scene.match_colour(enlarged, face.aligned(2 * SIZE), mask), mask))
     return tuple(map(np.stack, zip(*forged, strict=True)))

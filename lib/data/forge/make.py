@@ -70,7 +70,7 @@ def forge(method, targets, sources, source):
     Returns scenes and soft masks of the changed region, both float32 (n, H, W) in [0, 1].
     """
     if method == "Deepfakes":
-        return deepfakes.forge(network("deepfakes"), targets, int(source))
+        return deepfakes.forge(network("deepfakes"), targets, sources, int(source))
     if method == "NeuralTextures":
         return neural_textures.forge(network("neural_textures"), targets, sources)
     return {"Face2Face": face2face, "FaceSwap": faceswap}[method].forge(targets, sources)
