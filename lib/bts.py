@@ -50,7 +50,7 @@ def train_re_synthesizer(params, table, name="re_synthesizer"):
     """
     settings = params.re_synthesizer
     train.seed_everything(params.seed)
-    model = RDN(**re_synthesizer_sizes(params))
+    model = RDN(**re_synthesizer_sizes(params)).start_as_repetition()
     perceptual = Perceptual(settings.perceptual).to(train.device())
     photographs, held_out = rows(table, "train", 0), rows(table, "val", 0)
     patches = Patches(FaceImages(photographs, settings.size), photographs, settings.patch, params.seed)

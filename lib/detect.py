@@ -97,7 +97,7 @@ def score(path, detector="pel", frames=None, checkpoint=None):
     """
     network = load(detector, checkpoint)
     crops = cut(path, network, frames)
-    rgb = torch.from_numpy(np.stack(list(crops.values()))).to(train.device()).permute(0, 3, 1, 2) / 255
+    rgb = torch.tensor(np.stack(list(crops.values())), device=train.device()).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         scores = np.concatenate([network.probability(part).cpu().numpy() for part in rgb.split(16)])
     most_fake = list(crops.values())[scores.argmax()]
@@ -143,7 +143,7 @@ def heatmap(result, checkpoint=None):
     result: of `score`; of a video its most fake frame is drawn. Source: PEL Fig. 2, BTS Fig. 7.
     """
     network = load(result.detector, checkpoint)
-    rgb = torch.from_numpy(result.crop).to(train.device()).permute(2, 0, 1)[None] / 255
+    rgb = torch.tensor(result.crop, device=train.device()).permute(2, 0, 1)[None] / 255
     maps = explain.activation_maps(network.model, rgb)
     heats = [explain.to_heat(stream, network.size)[0] for stream in maps.values()]
     pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]

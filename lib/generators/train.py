@@ -58,14 +58,15 @@ def growth_at(seen, thousands, fade):
 
 
 def augment(images):
-    """Shift each image by up to an eighth, and its brightness and contrast, at random; differentiable.
+    """Shift each image by up to an eighth, and change its brightness and contrast a little, at random; differentiable.
 
-    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020).
+    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with less
+    change of brightness and contrast: what the discriminator cannot see, the generator does not learn.
     """
     n, _, size, _ = images.shape
-    brightness, contrast = torch.rand(2, n, 1, 1, 1, device=images.device)
+    brightness, contrast = 0.4 * torch.rand(2, n, 1, 1, 1, device=images.device) - 0.2
     mean = images.mean((1, 2, 3), keepdim=True)
-    images = (images - mean) * (contrast + 0.5) + mean + (brightness - 0.5)
+    images = (images - mean) * (1 + contrast) + mean + brightness
     reach = max(1, size // 8)
     padded = F.pad(images, [reach] * 4)
     shifts = torch.randint(0, 2 * reach + 1, (n, 2)).tolist()

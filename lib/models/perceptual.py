@@ -8,6 +8,7 @@ from torchvision.models import vgg
 from lib.models.backbones import create_efficientnet
 
 CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
+LITE0_SCALE = (5.0, 8.0, 7.0, 7.5, 2.5)  # standard deviation of each stage over photographs, rounded
 VGG_TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
 
@@ -16,7 +17,8 @@ class Perceptual(nn.Module):
 
     vgg19 (the paper's): relu1_1 .. relu5_1 at strides 1, 2, 4, 8, 16; fed [0,1] as it is, as in the released code.
     efficientnet_lite0 (ours, because its weights are installed with the project): the last block of each resolution,
-    strides 2, 4, 8, 16, 32; the input is brought to the mean and standard deviation 0.5 that its weights expect.
+    strides 2, 4, 8, 16, 32; the input is brought to the mean and standard deviation 0.5 that its weights expect, and
+    each stage is divided by LITE0_SCALE, or its large numbers would drown the pixels in Eq. 3.
     rgb: (N,3,H,W) in [0,1]. Returns five tensors (N,CHANNELS[name][i],H/stride,W/stride).
     Raises ValueError for another name, RuntimeError when the weights cannot be had. Source: BTS section 3.2.
     """
@@ -34,7 +36,8 @@ class Perceptual(nn.Module):
 
     def forward(self, rgb):
         if self.name == "efficientnet_lite0":
-            return self.network.forward_intermediates((rgb - 0.5) / 0.5, intermediates_only=True)
+            stages = self.network.forward_intermediates((rgb - 0.5) / 0.5, intermediates_only=True)
+            return [stage / scale for stage, scale in zip(stages, LITE0_SCALE, strict=True)]
         stages, x = [], rgb
         for index, layer in enumerate(self.network):
             x = layer(x)

@@ -77,6 +77,12 @@ def test_the_forward_pass_is_the_paper_s():
     torch.testing.assert_close(model(low_res), conv("output", x), rtol=1e-4, atol=1e-5)
 
 
+def test_training_starts_from_a_plain_enlargement_not_from_noise():
+    low_res = torch.rand(1, 3, 8, 6)
+    repeated = torch.nn.functional.interpolate(low_res, scale_factor=4)
+    torch.testing.assert_close(RDN(**SMALL).start_as_repetition()(low_res), repeated)
+
+
 def test_x_down_is_the_exact_mean_of_each_box():
     levels = np.random.default_rng(0).integers(0, 256, (1, 3, 16, 24))
     strided = sum(levels[..., i::4, j::4] for i in range(4) for j in range(4)) / 16  # as the released code adds

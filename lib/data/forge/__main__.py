@@ -3,4 +3,7 @@
 from lib.data.forge.make import make
 
 if __name__ == "__main__":
-    make()
+    try:
+        make()
+    except (FileNotFoundError, RuntimeError) as error:
+        raise SystemExit(str(error)) from None

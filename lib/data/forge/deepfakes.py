@@ -78,9 +78,7 @@ def network_faces(faces):
 
 def even(aligned):
     """Give an aligned face mean 0.5 and standard deviation 0.16 under the face mask, clipped to [0, 1]."""
-    mask = scene.face_mask(len(aligned))
-    mean = (mask * aligned).sum() / mask.sum()
-    spread = np.sqrt((mask * (aligned - mean) ** 2).sum() / mask.sum())
+    mean, spread = scene.moments(aligned, scene.face_mask(len(aligned)))
     return np.clip((aligned - mean) * (0.16 / spread) + 0.5, 0, 1)
 
 

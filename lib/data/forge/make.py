@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 
@@ -42,12 +43,9 @@ def film(scenes, seed):
 
 def _train(name, people, seed):
     """Train one of the learned forgeries in a process of its own and save its weights (16 bit)."""
-    torch.set_num_threads(1)  # the two trainings share the machine, and one thread gives the same sums everywhere
     model = {"deepfakes": deepfakes, "neural_textures": neural_textures}[name].train(people, seed)
-    WEIGHTS.mkdir(parents=True, exist_ok=True)
-    unfinished = WEIGHTS / f".{name}.unfinished"
-    unfinished.write_bytes(save({key: value.half().contiguous() for key, value in model.state_dict().items()}))
-    os.replace(unfinished, WEIGHTS / f"{name}.safetensors")
+    half = {key: value.half().contiguous() for key, value in model.state_dict().items()}
+    _write(WEIGHTS / f"{name}.safetensors", save(half))
 
 
 @cache
@@ -81,8 +79,6 @@ def make_pair(root, pair, faces):
 
     pair: two person ids; faces: {person id: Faces}.
     """
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     for target, source in (pair, pair[::-1]):
         camera = int(target)  # one path for the original and its fakes
         original, name = root / "original_sequences" / "youtube", f"{target}_{source}"
@@ -112,18 +108,32 @@ def _encode(folder, name, frames):
         write_video(file, frames, FPS, crf)
 
 
+def _write(file, content):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, file)
+
+
+def _start_worker():
+    # One core a worker; and one thread adds up in the same order everywhere.
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    # A worker whose parent was killed would wait for work for ever.
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
 def make(root=ROOT, seed=0, workers=2):
     """Build the whole set under `root`. What is there already is kept: a second call goes on where one stopped.
 
     seed: of the trainings. workers: processes; the frames do not depend on their number.
     """
     for split, pairs in orl.SPLITS.items():
-        file = root / "splits" / f"{split}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(pairs) + "\n")
+        _write(root / "splits" / f"{split}.json", f"{json.dumps(pairs)}\n".encode())
     people = {f"{person:03d}": scene.faces_of(f"{person:03d}") for person in tqdm(range(orl.PEOPLE), desc="landmarks")}
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, spawn, _start_worker) as pool:
         missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
         for job in [pool.submit(_train, name, people, seed) for name in missing]:
             job.result()

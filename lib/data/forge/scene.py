@@ -107,15 +107,16 @@ def face_mask(size):
     return ellipse(size, (0.5, 0.56), (0.37, 0.41), 0.08)
 
 
+def moments(image, mask):
+    """Return mean and standard deviation of an image under a mask in [0, 1] of its shape."""
+    weights = mask / mask.sum()
+    mean = (weights * image).sum()
+    return mean, np.sqrt((weights * (image - mean) ** 2).sum())
+
+
 def match_colour(image, reference, mask):
     """Give `image` the mean and the standard deviation that `reference` has under `mask` (all of one shape)."""
-    weights = mask / mask.sum()
-
-    def moments(values):
-        mean = (weights * values).sum()
-        return mean, np.sqrt((weights * (values - mean) ** 2).sum())
-
-    (mean, spread), (wanted_mean, wanted_spread) = moments(image), moments(reference)
+    (mean, spread), (wanted_mean, wanted_spread) = moments(image, mask), moments(reference, mask)
     return (image - mean) * (wanted_spread / max(spread, 1e-6)) + wanted_mean
 
 
