@@ -1,5 +1,7 @@
 """How Beyond the Spectrum is trained and measured, step by step, as notebooks 02 and 03 show it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +15,7 @@ from lib.data.loading import Balanced, FaceImages
 from lib.data.patches import Patches
 from lib.data.residuals import Residuals
 from lib.models.perceptual import Perceptual, re_synthesis_loss
-from lib.models.rdn import RDN, load_released
+from lib.models.rdn import RDN, box_mean, load_released
 from lib.models.residual_detector import BeyondTheSpectrum, ResidualDetector, combine, detector_loss
 
 ALL = "all"  # the name of a detector that is trained on the fakes of every generator
@@ -42,43 +44,52 @@ def re_synthesizer_sizes(params):
 
 
 def train_re_synthesizer(params, table, name="re_synthesizer"):
-    """Train Phi on the real photographs of a table (Eq. 3): (RDN, its history).
+    """Train Phi on the real photographs of a table: (RDN, its history, with the equation of each epoch).
 
-    As released: a patch of each photograph an epoch, Adam, the learning rate halved after 30, 60 and 90 % of the run.
-    The epoch with the least loss on the photographs of the validation people is kept. Where `re_synthesizer.weights`
-    names released weights they are taken instead, and the history has one row, epoch 0.
+    `re_synthesizer.pixel_epochs` epochs with Eq. 1 (kept as NAME_pixel), then `epochs` with Eq. 3. As released: a patch
+    of each photograph an epoch, Adam, the learning rate halved after 30, 60 and 90 % of a run. The epoch with the least
+    loss on the photographs of the validation people is kept. Where `re_synthesizer.weights` names released weights they
+    are taken instead, and the history has one row, epoch 0.
     """
-    settings = params.re_synthesizer
+    settings, sizes = params.re_synthesizer, re_synthesizer_sizes(params)
     train.seed_everything(params.seed)
-    model = RDN(**re_synthesizer_sizes(params)).start_as_repetition()
+    model = RDN(**sizes).start_as_repetition()
     perceptual = Perceptual(settings.perceptual).to(train.device())
-    photographs, held_out = rows(table, "train", 0), rows(table, "val", 0)
+    photographs, held_out = rows(table, "train", 0), FaceImages(rows(table, "val", 0), settings.size)
     patches = Patches(FaceImages(photographs, settings.size), photographs, settings.patch, params.seed)
-    held_out = FaceImages(held_out, settings.size)
 
-    def loss(model, batch):
-        # The low-resolution patch is made here, not by `re_synthesize`, because several GPUs wrap the model.
-        low_res = F.avg_pool2d(batch["rgb"], settings.factor)
-        return re_synthesis_loss(perceptual, batch["rgb"], model(low_res), settings.stage_weights, settings.loss)
+    def distance(rgb, output):
+        return re_synthesis_loss(perceptual, rgb, output, settings.stage_weights, settings.loss)
+
+    # X_down is made here, not by `re_synthesize`, because several GPUs wrap the model.
+    def equation1(model, batch):
+        return F.l1_loss(model(box_mean(batch["rgb"], settings.factor)), batch["rgb"])
+
+    def equation3(model, batch):
+        return distance(batch["rgb"], model(box_mean(batch["rgb"], settings.factor)))
 
     @torch.inference_mode()
     def validate(model):
-        losses = [
-            re_synthesis_loss(perceptual, rgb, model.re_synthesize(rgb), settings.stage_weights, settings.loss)
-            for rgb in (batch["rgb"].to(train.device()) for batch in DataLoader(held_out, 1))
-        ]
-        return {f"val_{key}": float(torch.stack([row[key] for row in losses]).mean()) for key in losses[0]}
+        pictures = (batch["rgb"].to(train.device()) for batch in DataLoader(held_out, 1))
+        losses = pd.DataFrame([{k: v.item() for k, v in distance(x, model.re_synthesize(x)).items()} for x in pictures])
+        return losses.mean().add_prefix("val_").to_dict()
 
     if settings.weights:
         load_released(model, paths.resolve(settings.weights)).to(train.device()).eval()
         history = pd.DataFrame([{"epoch": 0, **validate(model)}])
-        train.save(model, paths.CHECKPOINTS / f"{name}.safetensors", re_synthesizer_sizes(params))
+        train.save(model, paths.CHECKPOINTS / f"{name}.safetensors", sizes)
         train.replace(paths.HISTORY / f"{name}.csv", lambda temporary: history.to_csv(temporary, index=False))
-        return model, history
-    sizes = re_synthesizer_sizes(params)
-    history = train.fit(model, loss, patches, settings, name, seed=params.seed, validate=validate, monitor="val_loss",
-                        mode="min", config=sizes, decay=0.5, decay_at=(0.3, 0.6, 0.9))  # fmt: skip
-    return model, history
+        return model, history.assign(equation="released")
+    recipe = {"seed": params.seed, "validate": validate, "mode": "min", "config": sizes, "decay": 0.5,
+              "decay_at": (0.3, 0.6, 0.9)}  # fmt: skip
+    parts = []
+    if settings.pixel_epochs:
+        first = replace(settings, epochs=settings.pixel_epochs, learning_rate=settings.pixel_learning_rate)
+        parts += [train.fit(model, equation1, patches, first, f"{name}_pixel", monitor="val_pixel", **recipe)]
+    parts += [train.fit(model, equation3, patches, settings, name, monitor="val_loss", **recipe)]
+    equations = ["Eq. 1", "Eq. 3"][-len(parts) :]
+    history = pd.concat([part.assign(equation=e) for part, e in zip(parts, equations, strict=True)], ignore_index=True)
+    return model, history.assign(epoch=history.index + 1)
 
 
 class Views(Subset):

@@ -77,9 +77,11 @@ class ReSynthesizer:
     stage_weights: list[float]
     weights: str
     patch: int
+    pixel_epochs: int
+    pixel_learning_rate: float
     epochs: int
-    batch_size: int
     learning_rate: float
+    batch_size: int
 
     def check(self, key):
         one_of(f"{key}.perceptual", self.perceptual, ("efficientnet_lite0", "vgg19"))

@@ -10,7 +10,16 @@ from PIL import Image
 from lib import bts, params, paths
 
 SMALL = dict(
-    size=32, patch=32, num_features=4, growth_rate=4, num_blocks=1, num_layers=1, batch_size=4, epochs=1, limit=0
+    size=32,
+    patch=32,
+    num_features=4,
+    growth_rate=4,
+    num_blocks=1,
+    num_layers=1,
+    batch_size=4,
+    epochs=1,
+    pixel_epochs=1,
+    limit=0,
 )
 
 
@@ -53,11 +62,15 @@ def table(settings):
 
 def test_one_detector_a_generator_and_one_for_all_are_left_behind(settings, table):
     re_synthesizer, history = bts.train_re_synthesizer(settings, table)
-    assert {"loss", "val_loss"} <= set(history)
+    assert history["equation"].tolist() == ["Eq. 1", "Eq. 3"]
+    assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
     trained = bts.train_detectors(settings, table, re_synthesizer)
     assert list(trained) == ["ProGAN", "StyleGAN", bts.ALL]
     files = {file.name for file in paths.CHECKPOINTS.iterdir()}
-    assert files == {f"{name}.safetensors" for name in ("re_synthesizer", "bts_ProGAN", "bts_StyleGAN", "bts")}
+    assert files == {
+        f"{name}.safetensors"
+        for name in ("re_synthesizer_pixel", "re_synthesizer", "bts_ProGAN", "bts_StyleGAN", "bts")
+    }
 
     items, test = bts.test_items(settings, table, re_synthesizer), bts.rows(table, "test")
     scored = {generator: bts.score(model, items) for generator, (model, _) in trained.items()}

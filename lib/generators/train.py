@@ -60,8 +60,8 @@ def growth_at(seen, thousands, fade):
 def augment(images):
     """Shift each image by up to an eighth, and change its brightness and contrast a little, at random; differentiable.
 
-    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with less
-    change of brightness and contrast: what the discriminator cannot see, the generator does not learn.
+    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), but
+    with less change of brightness and contrast: what the discriminator cannot see, the generator does not learn.
     """
     n, _, size, _ = images.shape
     brightness, contrast = 0.4 * torch.rand(2, n, 1, 1, 1, device=images.device) - 0.2

@@ -8,7 +8,7 @@ from torchvision.models import vgg
 from lib.models.backbones import create_efficientnet
 
 CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
-LITE0_SCALE = (5.0, 8.0, 7.0, 7.5, 2.5)  # standard deviation of each stage over photographs, rounded
+LITE0_SCALE = (20.0, 32.0, 28.0, 30.0, 10.0)  # about four standard deviations of each stage over photographs
 VGG_TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
 

@@ -22,13 +22,15 @@ ROOT = paths.DATA / "FaceForensics++"
 WEIGHTS = paths.DATA / "forge"  # of the two learned forgeries
 COMPRESSIONS = {"c23": 23, "c40": 40}  # constant rate factors of libx264
 FRAMES_PER_PHOTO, FPS = 4, 10
+# Side of a frame. A multiple of 32: at 240 pixels libx264 (its macroblock tree on AVX-512) gives other bytes every run.
+SIDE = 256
 CHANGED = 0.1  # share of the forgery in a pixel from which on the mask counts it as changed
 
 
 def film(scenes, seed):
     """Film scenes, float32 (n, H, W) in [0, 1], each for four frames, with a slowly moving camera.
 
-    seed: chooses the path of the camera (shift, turn and zoom, all smooth). Returns uint8 (4 n, H, W).
+    seed: chooses the path of the camera (shift, turn and zoom, all smooth). Returns uint8 (4 n, SIDE, SIDE).
     """
     count = FRAMES_PER_PHOTO * len(scenes)
     speed, phase = np.random.RandomState(seed).uniform([[1.0], [0.0]], [[3.0], [2 * np.pi]], (2, 4))
@@ -36,8 +38,8 @@ def film(scenes, seed):
     frames = []
     for index, (across, down, turn, zoom) in enumerate(swing * [2.5, 2.5, 1.5, 0.02] + [0, 0, 0, 1.04]):
         move = cv2.getRotationMatrix2D((scene.WIDTH / 2, scene.HEIGHT / 2), turn, zoom)
-        move[:, 2] += across, down
-        frames.append(scene.warp(scenes[index // FRAMES_PER_PHOTO], move, (scene.WIDTH, scene.HEIGHT)))
+        move[:, 2] += across + (SIDE - scene.WIDTH) / 2, down + (SIDE - scene.HEIGHT) / 2
+        frames.append(scene.warp(scenes[index // FRAMES_PER_PHOTO], move, (SIDE, SIDE)))
     return np.uint8(np.rint(np.clip(frames, 0, 1) * 255))
 
 

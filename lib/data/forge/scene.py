@@ -9,7 +9,7 @@ import numpy as np
 from lib.data import orl
 from lib.data.faces import detector
 
-WIDTH, HEIGHT = 240, 256  # of a video frame, in pixels
+WIDTH, HEIGHT = 240, 256  # of a scene, in pixels
 ENLARGE = 2  # of the 92x112 photographs
 TEMPLATE = np.float32([[0.342, 0.462], [0.656, 0.460], [0.500, 0.641], [0.371, 0.825], [0.631, 0.823]])
 """Eyes, nose and mouth corners in the aligned face, as a share of its side (the template of ArcFace)."""
