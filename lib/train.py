@@ -212,7 +212,8 @@ def fit(
         bar.set_postfix({key: f"{value:.4g}" for key, value in row.items() if key in ("epoch", "loss", monitor)})
         state["history"].append(row)
         value = epoch if validate is None else row[monitor] if mode == "max" else -row[monitor]
-        if state["best"] is None or value > state["best_value"]:
+        # Of equally good epochs the last is kept: an AUC of 1 says nothing about the threshold, which settles later.
+        if state["best"] is None or value >= state["best_value"]:
             state["best_value"] = value
             state["best"] = {key: tensor.detach().cpu().clone() for key, tensor in model.state_dict().items()}
         state["epoch"] = epoch + 1
