@@ -253,7 +253,8 @@ def _fingerprint(model, train_set, settings, seed, recipe):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     library = Path(__file__).parent
-    sources = [Path(__file__), *library.glob("models/*.py"), *library.glob("ops/*.py"), library / "data/loading.py"]
+    folders = ("models", "ops", "data")
+    sources = [Path(__file__), library / "bts.py", *(file for name in folders for file in library.glob(f"{name}/*.py"))]
     for source in sorted(sources):
         digest.update(source.read_bytes())
     return digest.hexdigest()
