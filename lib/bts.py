@@ -78,7 +78,7 @@ def train_re_synthesizer(params, table, name="re_synthesizer"):
         load_released(model, paths.resolve(settings.weights)).to(train.device()).eval()
         history = pd.DataFrame([{"epoch": 0, **validate(model)}])
         train.save(model, paths.CHECKPOINTS / f"{name}.safetensors", sizes)
-        train.replace(paths.HISTORY / f"{name}.csv", lambda temporary: history.to_csv(temporary, index=False))
+        paths.replace(paths.HISTORY / f"{name}.csv", lambda temporary: history.to_csv(temporary, index=False))
         return model, history.assign(equation="released")
     recipe = {"seed": params.seed, "validate": validate, "mode": "min", "config": sizes, "decay": 0.5,
               "decay_at": (0.3, 0.6, 0.9)}  # fmt: skip

@@ -193,7 +193,7 @@ def main(arguments=None):
             tqdm.write(_line(result, options.json))
             rows.append(result.row())
     if options.csv:
-        train.replace(options.csv, lambda unfinished: _write_csv(unfinished, rows))
+        paths.replace(options.csv, lambda unfinished: _write_csv(unfinished, rows))
     return 1 if failed else 0
 
 
@@ -236,7 +236,7 @@ def _line(result, as_json):
 
 def _save_heatmap(result, options, name):
     fig = heatmap(result, options.checkpoint)
-    train.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png"))
+    paths.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png"))
     plt.close(fig)
 
 
@@ -248,4 +248,5 @@ def _write_csv(file, rows):
 
 
 if __name__ == "__main__":
+    paths.end_with_the_reader()
     sys.exit(main())

@@ -4,6 +4,7 @@
 """
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,12 @@ def predict(model, dataset, batch_size=64, probability=None):
     """Score every item of a dataset, in its order.
 
     model: a detector; dataset: items with "rgb" (3,H,W) in [0,1]; probability: rgb (N,3,H,W) -> probability of being
-    fake (N,), by default `model.fake_probability` if there is one, else the sigmoid of `model(rgb)`.
+    fake (N,), by default `model.fake_probability` if there is one, else the sigmoid of `model(rgb)`. A model that takes
+    more names it in `inputs` (ADD-Net: rgb, mask); what the items lack is left out.
     Returns float64 (len(dataset),) in [0,1]. The model is left in the mode it came in.
     """
-    probability = probability or getattr(model, "fake_probability", lambda rgb: model(rgb).sigmoid())
+    inputs = getattr(model, "inputs", ("rgb",)) if probability is None else ("rgb",)
+    probability = probability or getattr(model, "fake_probability", lambda *inputs: model(*inputs).sigmoid())
     device = train.device()
     was_training = model.training
     model.to(device).eval()
@@ -34,7 +37,8 @@ def predict(model, dataset, batch_size=64, probability=None):
     try:
         with torch.inference_mode():
             for batch in tqdm(DataLoader(dataset, batch_size), desc="scoring", leave=False, delay=5):
-                scores.append(probability(batch["rgb"].to(device)).float().cpu().numpy())
+                given = [batch[name].to(device) for name in inputs if name in batch]
+                scores.append(probability(*given).float().cpu().numpy())
     finally:
         model.train(was_training)
     return np.concatenate(scores).astype(float)
@@ -50,6 +54,20 @@ def eer(labels, scores):
     return float(_equal_error(fpr, tpr))
 
 
+def contradiction(auc, eer):
+    """Return one line that says why an AUC and an EER do not fit each other, or "".
+
+    An EER above 0.5 says that the scores are worse than guessing, an AUC above 0.5 that they are better: the ROC is
+    S-shaped, or one of the numbers is wrong. A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2;
+    numbers may be rounded to four digits.
+    """
+    if not (1 - eer) ** 2 - 2e-4 <= auc <= 1 - eer**2 + 2e-4:
+        return f"AUC {auc:.4f} and EER {eer:.4f} cannot belong to one ROC"
+    if auc > 0.5 and eer > 0.5:
+        return f"AUC {auc:.4f} is better than guessing, EER {eer:.4f} worse (it allows an AUC up to {1 - eer**2:.4f})"
+    return ""
+
+
 def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
     """Measure accuracy (threshold 0.5), AUC, EER and average precision, each with its 95 % interval.
 
@@ -58,7 +76,7 @@ def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
     were made by different methods stay apart.
     Returns a dict: frame_auc, frame_auc_low, frame_auc_high, video_eer ..., and the counts frames, videos, identities.
     The intervals are percentiles over `n_bootstrap` resamples of the identities, because frames of one person are not
-    independent. Raises ValueError if one class is missing or a score is not finite.
+    independent. Raises ValueError if one class is missing or a score is not finite; warns of a `contradiction`.
     """
     if level not in ("frame", "video", "both"):
         raise ValueError(f"level: {level!r} is not one of frame, video, both")
@@ -69,7 +87,10 @@ def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
     result = {}
     for name, items in (("frame", frames), ("video", videos)):
         if level in (name, "both"):
-            result |= {f"{name}_{key}": value for key, value in _with_intervals(items, n_bootstrap, seed).items()}
+            measured = _with_intervals(items, n_bootstrap, seed)
+            if doubt := contradiction(measured["auc"], measured["eer"]):
+                warnings.warn(f"{name} level: {doubt}; look at the ROC and at the labels", stacklevel=2)
+            result |= {f"{name}_{key}": value for key, value in measured.items()}
     return result | {"frames": len(frames), "videos": len(videos), "identities": frames.identity.nunique()}
 
 
@@ -111,13 +132,13 @@ def write_table(name, frame):
     if unknown:
         raise ValueError(f"{name}: the paper's table has no column {', '.join(unknown)}; it has {', '.join(columns)}")
     ordered = frame.reindex(columns=columns)
-    train.replace(paths.TABLES / f"{name}.csv", lambda file: ordered.to_csv(file, index=False, float_format="%.6g"))
+    paths.replace(paths.TABLES / f"{name}.csv", lambda file: ordered.to_csv(file, index=False, float_format="%.6g"))
 
 
 def write_metrics(name, values):
     """Write numbers (a dict, nested as you like) to results/metrics/NAME.json, rounded to 6 decimals."""
     rounded = json.loads(json.dumps(values, default=float), parse_float=lambda text: round(float(text), 6))
-    train.replace(paths.METRICS / f"{name}.json", lambda file: file.write_text(json.dumps(rounded, indent=2) + "\n"))
+    paths.replace(paths.METRICS / f"{name}.json", lambda file: file.write_text(json.dumps(rounded, indent=2) + "\n"))
 
 
 def _with_intervals(items, n_bootstrap, seed):
@@ -205,6 +226,20 @@ def _with_interval(row, column):
     return text if pd.isna(low) or pd.isna(high) else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
+def contradictions(frame):
+    """Return one line for each pair of columns X_auc, X_eer of a table whose numbers do not fit each other."""
+    pairs = [(column, column[:-3] + "eer") for column in frame if column.endswith("_auc")]
+    lines = []
+    for _, row in frame.iterrows():
+        for auc, eer_column in (pair for pair in pairs if pair[1] in frame):
+            numbers = pd.to_numeric(row[[auc, eer_column]].astype(str).str.rstrip("*"), errors="coerce")
+            doubt = contradiction(*numbers) if numbers.notna().all() else ""
+            if doubt:
+                names = ", ".join(str(row[name]) for name in frame if name in ROW_NAMES)
+                lines.append(f"{names}, {auc[:-4]}: {doubt}")
+    return lines
+
+
 def _rows(values, name=""):
     """Yield (name, {metric: number}) for each level of a nested dict of numbers."""
     numbers = {key: value for key, value in values.items() if not isinstance(value, dict)}
@@ -220,8 +255,11 @@ def report():
     parts = []
     for file in sorted(paths.TABLES.glob("*.csv")):
         row_names = {column: str for column in ROW_NAMES}
-        beside = compare(file.stem, pd.read_csv(file, dtype=row_names, keep_default_na=True))
-        parts.append(f"{file.stem} (ours with 95 % interval)\n{beside.to_string(index=False)}")
+        ours = pd.read_csv(file, dtype=row_names, keep_default_na=True)
+        lines = [f"{file.stem} (ours with 95 % interval)", compare(file.stem, ours).to_string(index=False)]
+        lines += [f"ours, {line}" for line in contradictions(ours)]
+        lines += [f"the paper's, {line}" for line in contradictions(_paper_table(file.stem))]
+        parts.append("\n".join(lines))
     for file in sorted(paths.METRICS.glob("*.json")):
         lines = [file.stem]
         for name, numbers in _rows(json.loads(file.read_text())):
@@ -235,4 +273,5 @@ def report():
 
 
 if __name__ == "__main__":
+    paths.end_with_the_reader()
     print(report() or "No results yet: run `make repro`.")

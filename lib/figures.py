@@ -8,7 +8,7 @@ import seaborn as sns
 from matplotlib import cycler
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from lib import paths, train
+from lib import paths
 
 COLOURS = sns.color_palette("colorblind", 6)
 LINES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1))]
@@ -111,4 +111,4 @@ def save(fig, name):
     """Write a figure to results/figures/NAME.png (150 dpi), the same bytes for the same picture."""
     file = paths.FIGURES / f"{name}.png"
     fig.canvas.draw()  # the layout settles only in the second drawing
-    train.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=150, metadata={"Software": None}))
+    paths.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=150, metadata={"Software": None}))

@@ -25,7 +25,8 @@ class DataSet:
     root: str
     compression: str = "c23"
 
-    layouts = ("FaceForensics++", "DFDC", "CelebA-HQ", "FFHQ", "folders")
+    layouts = ("FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
+               "DFDC-40-49", "CelebA-HQ", "FFHQ", "folders")  # fmt: skip
 
     def check(self, key):
         one_of(f"{key}.layout", self.layout, self.layouts)
@@ -82,6 +83,7 @@ class ReSynthesizer:
     epochs: int
     learning_rate: float
     batch_size: int
+    workers: int
 
     def check(self, key):
         one_of(f"{key}.perceptual", self.perceptual, ("efficientnet_lite0", "vgg19"))
@@ -110,6 +112,7 @@ class ResidualDetectors:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    workers: int
 
     def check(self, key):
         if not self.stages or not set(self.stages) <= set(range(6)):
@@ -123,14 +126,17 @@ class Pel:
     backbone: str
     pretrained: bool
     stride: int
+    frequency_start: str
     epochs: int
     warmup_epochs: int
     decay_at: list[float]
     batch_size: int
     learning_rate: float
     weight_decay: float
+    workers: int
 
     def check(self, key):
+        one_of(f"{key}.frequency_start", self.frequency_start, ("pretrained", "random"))
         if not all(0 < share < 1 for share in self.decay_at):
             raise ParamsError(f"{key}.decay_at: {self.decay_at} are not shares of the epochs, between 0 and 1")
 

@@ -5,6 +5,7 @@ the tests use it to leave the results of the real run alone.
 """
 
 import os
+import signal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,21 @@ def resolve(path):
     """Return `path` as absolute; a relative one counts from the root of the repository."""
     path = Path(path).expanduser()
     return path if path.is_absolute() else ROOT / path
+
+
+def replace(path, write):
+    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+def end_with_the_reader():
+    """Let this program end without a word when whoever reads its output does (`... | head`)."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def show(path):

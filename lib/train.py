@@ -9,8 +9,10 @@ batch, and the curve differs by as much as those statistics do.
 import dataclasses
 import hashlib
 import json
-import os
+import sys
+import time
 from pathlib import Path
+from types import ModuleType
 
 import accelerate
 import numpy as np
@@ -34,20 +36,11 @@ def seed_everything(seed, *more):
     torch.manual_seed(int(np.random.SeedSequence([seed, *more]).generate_state(1, np.uint64)[0] >> 1))
 
 
-def replace(path, write):
-    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    os.replace(temporary, path)
-
-
 def save(model, path, config):
     """Write the weights of `model` to a safetensors file, `config` (anything JSON can hold) inside it."""
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     metadata = {key: json.dumps(value) for key, value in config.items()}
-    replace(path, lambda temporary: save_file(state, temporary, metadata))
+    paths.replace(path, lambda temporary: save_file(state, temporary, metadata))
 
 
 def load(path):
@@ -112,16 +105,16 @@ def fit(
     optimizer="adam",
     decay=0.1,
     decay_at=(),
-    num_workers=0,
     progress=True,
 ):
     """Train `model`, leave it holding its best weights, in eval mode, and return its history as a DataFrame.
 
     loss(model, batch) returns a scalar tensor, or a dict of them of which "loss" is minimised and all are recorded.
     train_set is a map-style Dataset; where it has `set_epoch`, its items may depend on the epoch.
-    settings is a section of params.yaml: epochs, batch_size, learning_rate, and where they are there weight_decay (L2)
-    and warmup_epochs. validate(model) returns a dict of floats after each epoch; the best epoch by `monitor` is kept
-    (`mode` says whether "max" or "min" is best), the last one without `validate`. config is stored with the weights.
+    settings is a section of params.yaml: epochs, batch_size, learning_rate, and where they are there weight_decay (L2),
+    warmup_epochs and workers (processes that read images beside the training). validate(model) returns a dict of floats
+    after each epoch; the best epoch by `monitor` is kept (`mode` says whether "max" or "min" is best), the last one
+    without `validate`. config is stored with the weights.
     parameters: the ones to train, or optimiser groups; all that require a gradient where None.
 
     Writes checkpoints/NAME.safetensors and results/history/NAME.csv. A run that was killed continues at its last whole
@@ -131,7 +124,7 @@ def fit(
     checkpoint, history_file = paths.CHECKPOINTS / f"{name}.safetensors", paths.HISTORY / f"{name}.csv"
     unfinished = paths.UNFINISHED / f"{name}.pt"
     recipe = {"optimizer": optimizer, "decay": decay, "decay_at": list(decay_at), "monitor": monitor, "mode": mode}
-    fingerprint = _fingerprint(model, train_set, settings, seed, recipe)
+    fingerprint = _fingerprint(model, loss, train_set, settings, seed, recipe)
 
     if checkpoint.is_file() and history_file.is_file() and _config(checkpoint).get("fingerprint") == fingerprint:
         model.load_state_dict(load_file(checkpoint))
@@ -153,7 +146,7 @@ def fit(
         min(settings.batch_size, len(train_set)),
         sampler=order,
         drop_last=True,
-        num_workers=num_workers,
+        num_workers=getattr(settings, "workers", 0),
         pin_memory=accelerator.device.type == "cuda",
     )
     steps = _optimizer(optimizer, parameters or [p for p in model.parameters() if p.requires_grad], settings)
@@ -183,8 +176,9 @@ def fit(
         if hasattr(train_set, "set_epoch"):
             train_set.set_epoch(epoch)
         wrapped.train()
-        sums = {}
-        for step, batch in enumerate(loader):
+        sums, waited, began = {}, 0.0, time.perf_counter()
+        for step, (seconds, batch) in enumerate(_timed(loader)):
+            waited += seconds
             factor = learning_rate_factor(
                 epoch + step / len(loader), settings.epochs, getattr(settings, "warmup_epochs", 0), decay, decay_at
             )
@@ -199,6 +193,7 @@ def fit(
             for key, value in losses.items():
                 sums[key] = sums.get(key, 0) + value.detach().float()
             bar.update()
+        spent = time.perf_counter() - began
         means = {key: accelerator.reduce(value / len(loader), "mean").item() for key, value in sums.items()}
         if not np.isfinite(means["loss"]):
             raise RuntimeError(f"{name}: the loss is {means['loss']} in epoch {epoch + 1}; lower learning_rate")
@@ -209,7 +204,8 @@ def fit(
                 measured = [validate(model)]
             accelerate.utils.broadcast_object_list(measured)
         row = {"epoch": epoch + 1, **means, **measured[0]}
-        bar.set_postfix({key: f"{value:.4g}" for key, value in row.items() if key in ("epoch", "loss", monitor)})
+        shown = {key: f"{value:.4g}" for key, value in row.items() if key in ("epoch", "loss", monitor)}
+        bar.set_postfix(shown | {"waiting for images": f"{waited / spent:.0%}"})
         state["history"].append(row)
         value = epoch if validate is None else row[monitor] if mode == "max" else -row[monitor]
         # Of equally good epochs the last is kept: an AUC of 1 says nothing about the threshold, which settles later.
@@ -219,14 +215,14 @@ def fit(
         state["epoch"] = epoch + 1
         if accelerator.is_main_process:
             whole = {**state, "fingerprint": fingerprint, "model": model.state_dict(), "optimizer": steps.state_dict()}
-            replace(unfinished, lambda temporary, whole=whole: torch.save(whole, temporary))
+            paths.replace(unfinished, lambda temporary, whole=whole: torch.save(whole, temporary))
     bar.close()
 
     model.load_state_dict(state["best"])
     model.eval()
     history = pd.DataFrame(state["history"])
     if accelerator.is_main_process:
-        replace(history_file, lambda temporary: history.to_csv(temporary, index=False))
+        paths.replace(history_file, lambda temporary: history.to_csv(temporary, index=False))
         save(model, checkpoint, {**(config or {}), "fingerprint": fingerprint})
         unfinished.unlink(missing_ok=True)
     accelerator.wait_for_everyone()
@@ -240,10 +236,19 @@ def _optimizer(name, parameters, settings):
     return torch.optim.Adam(parameters, learning_rate, weight_decay=weight_decay)
 
 
-def _fingerprint(model, train_set, settings, seed, recipe):
+def _timed(loader):
+    """Yield the batches of `loader`, each behind the seconds that were spent waiting for it."""
+    began = time.perf_counter()
+    for batch in loader:
+        yield time.perf_counter() - began, batch
+        began = time.perf_counter()
+
+
+def _fingerprint(model, loss, train_set, settings, seed, recipe):
     """Return a hash of all that decides how a training ends."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([dataclasses.asdict(settings), seed, recipe], sort_keys=True).encode())
+    decisive = {key: value for key, value in dataclasses.asdict(settings).items() if key != "workers"}
+    digest.update(json.dumps([decisive, seed, recipe], sort_keys=True).encode())
     digest.update(str(len(train_set)).encode())
     table = getattr(train_set, "table", None)
     if table is not None:
@@ -252,9 +257,23 @@ def _fingerprint(model, train_set, settings, seed, recipe):
     for key, value in model.state_dict().items():
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    library = Path(__file__).parent
-    folders = ("models", "ops", "data")
-    sources = [Path(__file__), library / "bts.py", *(file for name in folders for file in library.glob(f"{name}/*.py"))]
-    for source in sorted(sources):
+    for source in _sources(loss, type(train_set), *{type(module) for module in model.modules()}):
         digest.update(source.read_bytes())
     return digest.hexdigest()
+
+
+def _sources(*parts):
+    """Return the files of `lib` that hold these functions and classes, or what their modules import from it.
+
+    So a changed network is trained again, and no other.
+    """
+    known, found = ("lib.bts", "lib.models", "lib.ops", "lib.data"), {__name__}
+    todo = [part.__module__ for part in parts]
+    while todo:
+        name = todo.pop()
+        if name in found or not name.startswith(known):
+            continue
+        found.add(name)
+        values = vars(sys.modules[name]).values()
+        todo += [v.__name__ if isinstance(v, ModuleType) else getattr(v, "__module__", None) or "" for v in values]
+    return sorted(Path(sys.modules[name].__file__) for name in found)

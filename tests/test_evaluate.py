@@ -5,8 +5,10 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.optimize
 import torch
-from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score, roc_curve
+from torchmetrics import classification
 
 from lib import evaluate, paths
 
@@ -50,6 +52,69 @@ def test_frame_metrics_are_those_of_scikit_learn():
     assert result["frame_ap"] == average_precision_score(table.label, scores)
     assert result["frame_accuracy"] == accuracy_score(table.label, scores > 0.5)
     assert not any(key.startswith("video_") for key in result)
+
+
+SCORES = {
+    "random": lambda rng, labels: rng.random(len(labels)),
+    "informative": lambda rng, labels: np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1),
+    "ties": lambda rng, labels: rng.integers(0, 4, len(labels)) / 4,
+    "constant": lambda rng, labels: np.full(len(labels), 0.5),
+    "constant within each class": lambda rng, labels: 0.9 - 0.8 * labels,
+    "perfect": lambda rng, labels: labels * 0.5 + 0.25,
+    "all called fake": lambda rng, labels: 0.6 + 0.4 * rng.random(len(labels)),
+}
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.02])
+@pytest.mark.parametrize("kind", SCORES)
+def test_every_metric_is_that_of_scikit_learn_and_torchmetrics(kind, share):
+    rng = np.random.default_rng(0)
+    labels = (rng.permutation(400) < 400 * share).astype(int)
+    scores = SCORES[kind](rng, labels).astype(np.float32).astype(float)  # torchmetrics counts in float32
+    names = [f"{index:03d}" for index in range(400)]
+    table = pd.DataFrame({"label": labels, "method": "any", "video": names, "identity": names})
+    ours = evaluate.metrics(table, scores, level="frame", n_bootstrap=2)
+    assert ours["frame_auc"] == pytest.approx(roc_auc_score(labels, scores))
+    assert ours["frame_ap"] == pytest.approx(average_precision_score(labels, scores))
+    assert ours["frame_accuracy"] == pytest.approx(accuracy_score(labels, scores > 0.5))
+    theirs = (classification.BinaryAUROC(), classification.BinaryAveragePrecision(), classification.BinaryAccuracy())
+    for name, metric in zip(("auc", "ap", "accuracy"), theirs, strict=True):
+        given = torch.tensor(scores, dtype=torch.float32), torch.tensor(labels)
+        assert ours[f"frame_{name}"] == pytest.approx(metric(*given).item(), abs=1e-5), name
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    crossing = scipy.optimize.brentq(lambda x: 1 - x - np.interp(x, fpr, tpr), 0, 1) if kind != "perfect" else 0.0
+    # Where the ROC stands upright (np.interp takes its upper end) the root is of the step, not of the line.
+    assert ours["frame_eer"] == pytest.approx(crossing, abs=1e-6 if kind in ("constant", "perfect") else 0.02)
+    nearest = classification.BinaryEER()(torch.tensor(scores, dtype=torch.float32), torch.tensor(labels)).item()
+    steps = np.abs(np.diff(fpr)).max() + np.abs(np.diff(tpr)).max()  # theirs is the nearest corner of the ROC
+    assert abs(ours["frame_eer"] - nearest) <= steps
+
+
+@pytest.mark.parametrize(
+    ("auc", "eer", "said"),
+    [(0.6059, 0.6191, "better than guessing, EER 0.6191 worse (it allows an AUC up to 0.6167)"),
+     (0.9, 0.6, "cannot belong to one ROC"), (0.2, 0.1, "cannot belong to one ROC"),
+     (0.5, 0.5, ""), (0.9057, 0.18, ""), (0.3, 0.7, ""), (1.0, 0.0, "")],
+)  # fmt: skip
+def test_an_auc_and_an_eer_that_do_not_fit_each_other_are_told(auc, eer, said):
+    assert said in evaluate.contradiction(auc, eer) and bool(said) == bool(evaluate.contradiction(auc, eer))
+
+
+def test_an_eer_above_one_half_with_an_auc_above_one_half_is_warned_of():
+    labels = np.repeat([1, 0, 1, 0], [45, 60, 55, 40])  # from the most fake score down: the ROC is S-shaped
+    names = [f"{index:03d}" for index in range(200)]
+    table = pd.DataFrame({"label": labels, "method": "any", "video": names, "identity": names})
+    with pytest.warns(UserWarning, match="frame level: AUC 0.6[0-9]* is better than guessing, EER 0.5[0-9]* worse"):
+        evaluate.metrics(table, np.linspace(1, 0, 200), level="frame", n_bootstrap=2)
+
+
+def test_the_two_contradictions_of_the_papers_table_2_are_told_and_no_other(results):
+    evaluate.write_table("pel_table2", pd.DataFrame([{"train": "FF++(LQ)", "method": "Ours", "t1": "WildDeepfake"}]))
+    told = [line for line in evaluate.report().splitlines() if line.startswith("the paper's")]
+    assert len(told) == 2 and "Xception*, WildDeepfake, t1" in told[0] and "Add-Net*, WildDeepfake, DFDC" in told[1]
+    ours = pd.DataFrame([{"method": "Ours", "DFD_auc": 0.55, "DFD_eer": 0.6}, {"method": "Other", "DFD_auc": np.nan}])
+    assert evaluate.contradictions(ours)[0].startswith("Ours, DFD: AUC 0.5500")
+    assert len(evaluate.contradictions(ours)) == 1
 
 
 def test_each_resample_is_measured_as_scikit_learn_would_with_ties_and_frames_left_out():
@@ -155,6 +220,22 @@ def test_predictions_keep_the_order_of_the_data_and_leave_training_mode_alone():
     assert model.training
     model.fake_probability = lambda rgb: rgb[:, 0, 0, 0]
     assert evaluate.predict(model, data, batch_size=8) == pytest.approx(levels.numpy())
+
+
+class Masked(torch.nn.Module):
+    """Says fake where the picture is bright behind a mask."""
+
+    inputs = ("rgb", "mask")
+
+    def forward(self, rgb, mask=None):
+        return (rgb if mask is None else rgb * mask).mean((1, 2, 3)) - 0.5
+
+
+def test_a_model_that_takes_a_mask_is_given_it_where_the_items_have_one():
+    items = [{"rgb": torch.ones(3, 4, 4), "mask": torch.zeros(1, 4, 4)}] * 3
+    assert evaluate.predict(Masked(), items) == pytest.approx(1 / (1 + np.exp(0.5)))
+    plain = [{"rgb": item["rgb"]} for item in items]
+    assert evaluate.predict(Masked(), plain) == pytest.approx(1 / (1 + np.exp(-0.5)))
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ from lib import paths
 from lib.data import image, layouts, orl
 from lib.generators import images, layers, train
 from lib.generators.stylegan import adain
+from lib.generators.stylegan2 import ModulatedConv, ResidualDiscriminator
 from lib.params import DataSet, Generators, LearningRates
 
 SETTINGS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016, 0.016, 0.016], fade=0.008, average_thousands=1, batch_size=4,
     learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
 )  # fmt: skip
+ALL = pytest.mark.parametrize("name", train.GENERATORS)
 BOTH = pytest.mark.parametrize("name", ["progan", "stylegan"])
 
 
@@ -27,6 +29,12 @@ def network(name):
 def seeded(call, *arguments):
     torch.manual_seed(1)
     return call(*arguments)
+
+
+def test_stylegan2_always_draws_its_full_size_and_its_discriminator_reads_it():
+    drawn = network("stylegan2")(torch.randn(4, SETTINGS.latent))
+    assert drawn.shape == (4, 1, 16, 16)
+    assert ResidualDiscriminator(SETTINGS.widths)(drawn).shape == (4,)
 
 
 @BOTH
@@ -115,6 +123,53 @@ def test_truncation_pulls_every_face_to_the_mean_face():
     assert torch.allclose(generator.truncate(w, 1.0), w)
 
 
+def test_scaling_inputs_and_outputs_is_scaling_and_demodulating_the_weights_of_each_image():
+    torch.manual_seed(0)
+    conv, x, w = ModulatedConv(3, 5, 3, 7), torch.randn(2, 3, 8, 8), torch.randn(2, 7)
+    style = conv.style(w)
+    for one, s, drawn in zip(x, style, conv(x, w), strict=True):
+        weight = conv.weight * conv.scale * s[None, :, None, None]
+        weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        torch.testing.assert_close(drawn, F.conv2d(one[None], weight, padding=1)[0])
+
+
+def test_demodulation_keeps_the_deviation_whatever_the_style():
+    torch.manual_seed(0)
+    conv, x, w = ModulatedConv(32, 32, 3, 7), torch.randn(4, 32, 16, 16), torch.randn(4, 7)
+    small, large = conv(x, w), conv(x, 30 * w)
+    assert 0.8 < small[..., 1:-1, 1:-1].std() < 1.2
+    assert 0.8 < large[..., 1:-1, 1:-1].std() < 1.2
+
+
+def test_the_image_of_stylegan2_is_the_sum_of_what_every_size_adds():
+    generator, w = network("stylegan2"), torch.randn(2, 2 * len(SETTINGS.widths), SETTINGS.latent)
+    whole = generator.synthesise(w)
+    for to_grey in generator.to_grey[:-1]:
+        to_grey.conv.weight.zero_()
+        to_grey.bias.zero_()
+    finest = generator.synthesise(w)
+    assert not torch.allclose(whole, finest)
+    for to_grey in generator.to_grey[-1:]:
+        to_grey.conv.weight.zero_()
+    assert generator.synthesise(w).abs().max() == 0
+
+
+def test_every_style_of_stylegan2_is_used():
+    generator, w = network("stylegan2"), torch.randn(1, 2 * len(SETTINGS.widths), SETTINGS.latent).requires_grad_()
+    generator.synthesise(w).square().sum().backward()
+    assert w.shape[1] == generator.layers
+    assert (w.grad.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
+def test_without_variety_all_faces_are_the_mean_face(name):
+    generator = network(name)
+    alike = [generator.sample(1, torch.Generator().manual_seed(seed), psi=0.0) for seed in (1, 2)]
+    varied = [generator.sample(1, torch.Generator().manual_seed(seed), psi=1.0) for seed in (1, 2)]
+    assert torch.allclose(*alike, atol=1e-5)
+    assert not torch.allclose(*varied, atol=1e-5)
+
+
 def test_r1_is_the_squared_gradient():
     weight = torch.randn(1, 16, 16)
     penalty = train.r1(lambda x, growth: (x * weight).sum((1, 2, 3)), torch.rand(4, 1, 16, 16), None)
@@ -138,12 +193,13 @@ def test_the_generators_never_see_a_person_of_val_or_test():
         for person, _, path in orl.orl_photographs()
         if person not in orl.people("train")
     }
+    assert train.training_images(32, ("val", "test")).shape == (160, 1, 32, 32)
     assert len(seen) == 240
     assert len(rest) == 160
     assert not seen & rest
 
 
-@BOTH
+@ALL
 def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, tmp_path, monkeypatch):
     unbroken = train.train(name, SETTINGS, 0, tmp_path / "unbroken", progress=False)
     step, calls = train.Training.step, []
@@ -171,8 +227,9 @@ def test_a_training_with_other_settings_is_not_taken_for_this_one(tmp_path):
         train.train("progan", dataclasses.replace(SETTINGS, penalty=1.0), 0, tmp_path, progress=False)
 
 
-def test_training_moves_both_networks():
-    training = train.Training("stylegan", SETTINGS, 0)
+@pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
+def test_training_moves_both_networks(name):
+    training = train.Training(name, SETTINGS, 0)
     training.seen = 40
     before = [p.clone() for n in (training.generator, training.discriminator) for p in n.parameters()]
     losses = training.step()
@@ -184,7 +241,7 @@ def test_training_moves_both_networks():
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generators")
-    for name in train.GENERATORS:
+    for name in ("progan", "stylegan"):
         training = train.train(name, SETTINGS, 0, folder / name, progress=False)
         train.export(name, training, folder / name, folder)
     return folder
@@ -226,9 +283,18 @@ def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path
     layouts.check_disjoint(table)
 
 
+def test_a_set_of_other_people_holds_their_photographs_alone(weights, tmp_path):
+    sources = {"StyleGAN-0.5": ("stylegan", {"psi": 0.5}), "StyleGAN": ("stylegan", {})}
+    images.make(tmp_path / "set", weights, 16, 1, progress=False, sources=sources, real="FFHQ", splits=["test"])
+    table = layouts.images(DataSet("FFHQ", str(tmp_path / "set")))
+    assert table.groupby("method").size().to_dict() == {"FFHQ": 100, "StyleGAN": 100, "StyleGAN-0.5": 100}
+    assert (table["split"] == "test").all()
+    assert set(table.loc[table["label"] == 0, "identity"]) == {f"FFHQ/{person}" for person in orl.people("test")}
+
+
 @pytest.mark.skipif(not (paths.DATA / "CelebA-HQ").is_dir(), reason="the bundled data are not restored")
 def test_the_bundled_faces_are_those_of_the_bundled_weights():
-    for name, source in images.SOURCES.items():
+    for source, (name, _) in images.SOURCES.items():
         path = min((paths.DATA / "CelebA-HQ" / source).glob("*.png"))
         again = images.draw(images.load_generator(name), [int(path.stem)])[0]
         difference = np.abs(again.astype(int) - image.read_image(path)[..., 0])

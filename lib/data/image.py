@@ -1,11 +1,12 @@
 """One image in, one image out: reading that names a bad file, resizing to a square, lossless writing."""
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+
+from lib import paths
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -20,7 +21,7 @@ def read_image(path):
         raise FileNotFoundError(f"{path}: no such image")
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         reason = "an empty file (0 bytes)" if not Path(path).stat().st_size else "truncated or not an image"
         raise ValueError(f"{path}: {reason}") from None
@@ -39,8 +40,4 @@ def resize(image, size):
 
 def write_png(path, image):
     """Write uint8 RGB (H, W, 3) or grey (H, W) as PNG: a JPEG would add an 8x8 DCT grid of its own."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    Image.fromarray(image).save(unfinished, format="PNG")
-    os.replace(unfinished, path)
+    paths.replace(path, lambda unfinished: Image.fromarray(image).save(unfinished, format="PNG"))

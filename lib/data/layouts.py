@@ -5,24 +5,22 @@ Label 1 is fake in every table; data sets that say it otherwise are turned round
 
 import csv
 import hashlib
-import json
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from lib import paths
-from lib.data import image, video
+from lib.data import image, video_sets
 
-METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-SPLITS = ("train", "val", "test")
+METHODS, SPLITS, VIDEO_LAYOUTS = video_sets.METHODS, video_sets.SPLITS, tuple(video_sets.READERS)
 REAL_SOURCES = ("CelebA-HQ", "FFHQ")
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the identities; the val share is of those that are left for training
 COLUMNS = ["path", "label", "method", "video", "identity", "split", "mask"]
 
 
 def videos(data_set):
-    """Return the table of the videos of a data set in the layout of FaceForensics++ or DFDC.
+    """Return the table of the videos of a data set in one of VIDEO_LAYOUTS.
 
     Columns: path, label, method, video (method/name), identity (a fake: the target's), split, mask (path or "").
     What the data set lists but the disk lacks is left out; `missing` names it.
@@ -53,7 +51,9 @@ def images(data_set, seed=0):
     Without lists, a seeded hash puts 20 % of the identities in test and 10 % of the others in val.
     Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout.
     """
-    root = _root(data_set)
+    if data_set.layout == "WildDeepfake":
+        raise ValueError(f"{data_set.root}: WildDeepfake is packed in archives; faces.prepare unpacks them")
+    root = root_of(data_set)
     table = _folders(root) if data_set.layout == "folders" else _sources(root)
     for label, kind in enumerate(("real", "fake")):
         if not (table["label"] == label).any():
@@ -76,11 +76,16 @@ def images(data_set, seed=0):
 
 def split_of(identity, seed):
     """Return train, val or test for an identity by a seeded hash, so that added images never move the others."""
-    digest = hashlib.sha256(f"{seed}/{identity}".encode()).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
+    share = share_of(identity, seed)
     if share < TEST_SHARE:
         return "test"
     return "val" if share < TEST_SHARE + VAL_SHARE * (1 - TEST_SHARE) else "train"
+
+
+def share_of(identity, seed):
+    """Return a number in [0, 1) that an identity and the seed alone decide."""
+    digest = hashlib.sha256(f"{seed}/{identity}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def check_disjoint(table):
@@ -93,7 +98,8 @@ def check_disjoint(table):
             raise ValueError(f"{column} {name} is in more than one split: {where}")
 
 
-def _root(data_set):
+def root_of(data_set):
+    """Return the folder of a data set; raises FileNotFoundError where there is none."""
     root = paths.resolve(data_set.root)
     if not root.is_dir():
         raise FileNotFoundError(f"{data_set.root}: no such folder; name the root of the data set in params.yaml")
@@ -101,70 +107,10 @@ def _root(data_set):
 
 
 def _read(data_set):
-    read = {"FaceForensics++": _face_forensics, "DFDC": _dfdc}.get(data_set.layout)
-    if read is None:
+    if data_set.layout not in VIDEO_LAYOUTS:
         raise ValueError(f"{data_set.root}: layout {data_set.layout} holds images, not videos; use layouts.images")
-    rows, absent = read(_root(data_set), data_set.compression)
+    rows, absent = video_sets.read(data_set.layout, root_of(data_set), data_set.compression)
     return pd.DataFrame(rows, columns=COLUMNS), absent
-
-
-def _face_forensics(root, compression):
-    """Official layout; each pair (a, b) of splits/*.json gives the originals a, b and the fakes a_b, b_a a method."""
-    folders = {"original": root / "original_sequences" / "youtube"}
-    folders |= {method: root / "manipulated_sequences" / method for method in METHODS}
-    expected = {}
-    for name, (split, partner) in _pairs(root).items():
-        expected["original", name] = (name, split)
-        expected |= {(method, f"{name}_{partner}"): (name, split) for method in METHODS}
-    found = {
-        (method, file.stem): file
-        for method, folder in folders.items()
-        for file in sorted((folder / compression / "videos").glob("*"))
-        if file.suffix.lower() in video.SUFFIXES
-    }
-    for (method, name), file in found.items():
-        if (method, name) not in expected:
-            remedy = "add its pair of ids to one of splits/*.json or move the file away"
-            raise ValueError(f"{paths.show(file)}: no pair of the splits names this video; {remedy}")
-    rows = []
-    for (method, name), file in found.items():
-        identity, split = expected[method, name]
-        mask = folders[method] / "masks" / "videos" / f"{name}.mp4"
-        masked = str(mask) if method != "original" and mask.is_file() else ""
-        rows.append((str(file), int(method != "original"), method, f"{method}/{name}", identity, split, masked))
-    return rows, [f"{method}/{name}" for method, name in expected if (method, name) not in found]
-
-
-def _pairs(root):
-    """Return {id: (split, partner)} of splits/*.json."""
-    pairs = {}
-    for split in SPLITS:
-        for pair in _json(root / "splits" / f"{split}.json"):
-            if not (isinstance(pair, list) and len(pair) == 2):
-                raise ValueError(f"{paths.show(root)}/splits/{split}.json: {pair!r} is not a pair of ids")
-            for name, partner in (pair, pair[::-1]):
-                if name in pairs:
-                    raise ValueError(f"{paths.show(root)}/splits/{split}.json: id {name} is listed twice")
-                pairs[name] = (split, partner)
-    return pairs
-
-
-def _dfdc(root, compression):
-    """DFDC: metadata.json beside the videos says REAL or FAKE and the original; used for testing only."""
-    files = sorted(root.glob("metadata.json")) + sorted(root.glob("*/metadata.json"))
-    if not files:
-        raise FileNotFoundError(f"{paths.show(root)}: no metadata.json here or one folder below")
-    rows, absent = [], []
-    for metadata in files:
-        for name, entry in sorted(_json(metadata).items()):
-            file, fake = metadata.parent / name, entry["label"] == "FAKE"
-            key = f"{'fake' if fake else 'real'}/{file.stem}"
-            if not file.is_file():
-                absent.append(key)
-                continue
-            identity = (entry.get("original") or name).rsplit(".", 1)[0]
-            rows.append((str(file), int(fake), key.split("/")[0], key, identity, "test", ""))
-    return rows, absent
 
 
 def _sources(root):
@@ -242,14 +188,4 @@ def _files(folder):
 
 
 def _listed_splits(root):
-    return {name: split for split in SPLITS for name in _json(root / "splits" / f"{split}.json")}
-
-
-def _json(file):
-    try:
-        return json.loads(file.read_text())
-    except FileNotFoundError:
-        remedy = "; the lists come with the data set's code (splits/)" if file.parent.name == "splits" else ""
-        raise FileNotFoundError(f"{paths.show(file)}: no such file{remedy}") from None
-    except ValueError:
-        raise ValueError(f"{paths.show(file)}: not valid JSON") from None
+    return {name: split for split in SPLITS for name in video_sets.read_json(root / "splits" / f"{split}.json")}

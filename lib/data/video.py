@@ -1,12 +1,13 @@
 """Frames out of video files and back, exactly by index, with PyAV (which carries its own FFmpeg and libx264)."""
 
-import os
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+
+from lib import paths
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
@@ -86,15 +87,18 @@ def write_video(path, frames, fps=25, crf=23):
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise ValueError(f"{path}: H.264 in 4:2:0 needs even sides, got {height} x {width}")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with av.open(str(unfinished), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    paths.replace(path, lambda unfinished: _encode(unfinished, frames, fps, crf))
+
+
+def _encode(path, frames, fps, crf):
+    height, width = frames.shape[1:3]
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": str(crf)})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="gray" if grey else "rgb24")
+            picture = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(frame), format="gray" if frame.ndim == 2 else "rgb24"
+            )
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    os.replace(unfinished, path)

@@ -25,12 +25,12 @@ from lib.data import orl
 from lib.data.image import write_png
 from lib.generators.train import build, to_uint8
 
-SOURCES = {"progan": "ProGAN", "stylegan": "StyleGAN"}
+SOURCES = {"ProGAN": ("progan", {}), "StyleGAN": ("stylegan", {})}  # folder: weights, options of `sample`
 WEIGHTS = paths.DATA / "generators"
 
 
 def load_generator(name, folder=WEIGHTS):
-    """Return the trained generator "progan" or "stylegan" in evaluation mode.
+    """Return the trained generator NAME.safetensors of a folder, such as "progan" or "stylegan", in evaluation mode.
 
     Raises FileNotFoundError where its weights are missing.
     """
@@ -39,15 +39,16 @@ def load_generator(name, folder=WEIGHTS):
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; run `dvc pull` or notebook 12")
     with safe_open(path, "pt") as file:
         config = {key: json.loads(value) for key, value in file.metadata().items()}
-    generator = build(name, config["latent"], config["widths"])
+    generator = build(config.get("architecture", name), config["latent"], config["widths"])
     generator.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     return generator.eval().requires_grad_(False)
 
 
-def draw(generator, seeds, progress=False):
-    """Draw one face a seed as uint8 (len(seeds), H, W); a face depends on its own seed alone."""
+def draw(generator, seeds, progress=False, **options):
+    """Draw one face a seed as uint8 (len(seeds), H, W); a face depends on its own seed alone; options: of `sample`."""
     bar = tqdm(seeds, desc=type(generator).__name__, unit="face", disable=not progress)
-    return np.concatenate([to_uint8(generator.sample(1, torch.Generator().manual_seed(int(seed)))) for seed in bar])
+    randoms = (torch.Generator().manual_seed(int(seed)) for seed in bar)
+    return np.concatenate([to_uint8(generator.sample(1, random, **options)) for random in randoms])
 
 
 def giveaways(images):
@@ -64,33 +65,43 @@ def alike(candidates, wanted):
     return linear_sum_assignment(distance)[1]
 
 
-def make(folder, weights=WEIGHTS, size=128, factor=10, seed=0, progress=True):
+def make(
+    folder, weights=WEIGHTS, size=128, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ",
+    splits=tuple(orl.SPLITS),
+):  # fmt: skip
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
-    weights: folder of the trained generators. factor: faces drawn for each one that is kept. A generated face gets the
-    split of the photograph it was chosen for. Grey 8-bit PNG, size x size.
+    weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
+    fakes: (name of the weights, options of `sample`)}; real: folder of the photographs, those of the people of
+    `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, size x size.
+    """
+    split_of = {person: split for split in splits for person in orl.people(split)}
+    photographs = [photograph for photograph in orl.orl_photographs() if photograph[0] in split_of]
+    photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
+    splits = [split_of[person] for person, _, _ in photographs]
+    names = [f"{person}_{photo}" for person, photo, _ in photographs]
+    entries = [(real, *entry) for entry in zip(names, photos, splits, strict=True)]
+    for source, (name, options) in sources.items():
+        seeds = np.arange(factor * len(photos)) + seed
+        images = draw(load_generator(name, weights), seeds, progress, **options)
+        chosen = alike(giveaways(images), giveaways(photos))
+        entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, splits, strict=True)]
+    write_set(folder, entries)
+
+
+def write_set(folder, entries):
+    """Write images (source, name, uint8 (H, W), split) as SOURCE/NAME.png and list them in splits/SPLIT.json.
+
+    What lies in `folder` is replaced, once all is written.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    split_of = {person: split for split in orl.SPLITS for person in orl.people(split)}
-    photographs = orl.orl_photographs()
-    photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
-    splits = {split: [] for split in orl.SPLITS}
-
-    def keep(source, name, image, person):
+    listed = {split: [] for split in orl.SPLITS}
+    for source, name, image, split in entries:
         write_png(unfinished / source / f"{name}.png", image)
-        splits[split_of[person]].append(f"{source}/{name}.png")
-
-    for (person, photo, _), image in zip(photographs, photos, strict=True):
-        keep("CelebA-HQ", f"{person}_{photo}", image, person)
-    for name, source in SOURCES.items():
-        seeds = np.arange(factor * len(photos)) + seed
-        images = draw(load_generator(name, weights), seeds, progress)
-        chosen = alike(giveaways(images), giveaways(photos))
-        for (person, _, _), index in zip(photographs, chosen, strict=True):
-            keep(source, f"{seeds[index]:06d}", images[index], person)
+        listed[split].append(f"{source}/{name}.png")
     (unfinished / "splits").mkdir()
-    for split, names in splits.items():
+    for split, names in listed.items():
         (unfinished / "splits" / f"{split}.json").write_text(json.dumps(sorted(names), indent=0) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

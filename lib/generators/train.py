@@ -1,9 +1,10 @@
-"""Train ProGAN or StyleGAN by progressive growing: `python -m lib.generators.train progan|stylegan`.
+"""Train ProGAN, StyleGAN or StyleGAN2: `python -m lib.generators.train progan|stylegan|stylegan2`.
 
-Both are trained alike, with the loss that StyleGAN moved to: non-saturating logistic loss and R1 (Mescheder et al.,
-2018), not ProGAN's WGAN-GP, which needs more discriminator steps for the same faces. A few hundred photographs would be
-learned by heart, so the discriminator sees real and generated images through the same random, differentiable shifts in
-place, brightness and contrast (DiffAugment, Zhao et al., 2020).
+All are trained alike, the first two by progressive growing, StyleGAN2 at full size from the start, with the loss that
+StyleGAN moved to: non-saturating logistic loss and R1 (Mescheder et al., 2018), not ProGAN's WGAN-GP, which needs more
+discriminator steps for the same faces. A few hundred photographs would be learned by heart, so the discriminator sees
+real and generated images through the same random, differentiable shifts in place, brightness and contrast (DiffAugment,
+Zhao et al., 2020).
 """
 
 import argparse
@@ -13,7 +14,6 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import time
 
 import numpy as np
@@ -28,22 +28,23 @@ from lib.data import image, orl
 from lib.generators.layers import Discriminator
 from lib.generators.progan import ProGAN
 from lib.generators.stylegan import StyleGAN
+from lib.generators.stylegan2 import ResidualDiscriminator, StyleGAN2
 from lib.params import load
 
-GENERATORS = {"progan": ProGAN, "stylegan": StyleGAN}
+GENERATORS = {"progan": ProGAN, "stylegan": StyleGAN, "stylegan2": StyleGAN2}
 WEIGHTS = paths.CHECKPOINTS / "generators"
 ROWS, COLUMNS = 4, 8  # of the sheet of faces that each checkpoint draws
 
 
-def training_images(size):
-    """All photographs of the training people as float (240, 1, size, size) in [-1, 1]."""
-    people = set(orl.people("train"))
+def training_images(size, splits=("train",)):
+    """All photographs of the people of some splits as float (N, 1, size, size) in [-1, 1]; 240 are of "train"."""
+    people = {person for split in splits for person in orl.people(split)}
     images = [orl.photo_square(path, size) for person, _, path in orl.orl_photographs() if person in people]
     return torch.from_numpy(np.stack(images)[:, None]).float() / 127.5 - 1
 
 
 def build(name, latent, widths):
-    """Make the untrained generator `name`, "progan" or "stylegan"."""
+    """Make the untrained generator `name`, one of GENERATORS."""
     return GENERATORS[name](latent, widths)
 
 
@@ -93,22 +94,32 @@ def r1(discriminator, images, growth):
 
 
 class Training:
-    """The state of one training: networks, optimisers, number of images seen. One step = one batch for each network."""
+    """The state of one training: networks, optimisers, number of images seen. One step = one batch for each network.
 
-    def __init__(self, name, settings, seed, device="cpu"):
+    splits: whose photographs teach the generator, the people of these splits.
+    """
+
+    def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
         self.settings, self.seed, self.device = settings, seed, torch.device(device)
         layout = {"device": self.device, "memory_format": torch.channels_last}
         self.generator = build(name, settings.latent, settings.widths).to(**layout)
-        self.discriminator = Discriminator(settings.widths).to(**layout)
+        discriminator = ResidualDiscriminator if name == "stylegan2" else Discriminator
+        self.discriminator = discriminator(settings.widths).to(**layout)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.learning_rates = getattr(settings.learning_rates, name)
+        self.grows = name != "stylegan2"
+        self.learning_rates = settings.learning_rates.progan if name == "progan" else settings.learning_rates.stylegan
         self.optimisers = [
             torch.optim.Adam(network.parameters(), betas=(0.0, 0.99), fused=True)
             for network in (self.generator, self.discriminator)
         ]
-        self.images = training_images(4 * 2 ** (len(settings.widths) - 1)).to(self.device)
+        self.images = training_images(4 * 2 ** (len(settings.widths) - 1), splits).to(self.device)
         self.seen, self.history = 0, []
+
+    @property
+    def config(self):
+        """What a training must have in common with one that it goes on from."""
+        return {"settings": dataclasses.asdict(self.settings)}
 
     @property
     def total(self):
@@ -116,41 +127,58 @@ class Training:
 
     @property
     def growth(self):
+        if not self.grows:
+            return len(self.settings.widths) - 1
         return growth_at(self.seen, self.settings.thousands, self.settings.fade)
 
     def step(self):
         """Train both networks on one batch; returns the losses as a dict of floats."""
         s, growth, step = self.settings, self.growth, self.seen // self.settings.batch_size
         torch.manual_seed((self.seed << 32) + step)  # a resumed run draws what an unbroken one would have drawn
-        adam_g, adam_d = self.optimisers
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = self.learning_rates[math.floor(growth)]
-        real = augment(real_batch(self.images, s.batch_size, growth))
-        with torch.autocast(self.device.type, torch.bfloat16):
+        real = real_batch(self.images, s.batch_size, growth)
+        with self._autocast():
             fake = self.generator(torch.randn(s.batch_size, s.latent, device=self.device), growth)
-            logits_real = self.discriminator(real, growth)
-            logits_fake = self.discriminator(augment(fake.detach()), growth)
-            loss_d = F.softplus(-logits_real.float()).mean() + F.softplus(logits_fake.float()).mean()
-        loss_d.backward()
-        if step % s.penalty_interval == 0:  # now and then, and the more strongly (lazy regularisation, StyleGAN2)
-            weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
-            (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
-        adam_d.step()
-        self.discriminator.requires_grad_(False)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            loss_g = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
-        loss_g.backward()
-        self.discriminator.requires_grad_(True)
-        adam_g.step()
+        losses = self.train_discriminator(real, fake.detach(), growth) | self.train_generator(fake, growth)
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         self.seen += s.batch_size
         self._average()
-        return {
-            "loss_generator": loss_g.item(),
-            "loss_discriminator": loss_d.item(),
-            "real_logit_sign": logits_real.detach().sign().mean().item(),
-        }
+        return losses
+
+    def train_discriminator(self, real, fake, growth):
+        """Take one step of the discriminator on images (N, 1, S, S) in [-1, 1]; returns its losses as floats."""
+        s, real = self.settings, augment(real)
+        with self._autocast():
+            logits_real = self.discriminator(real, growth)
+            logits_fake = self.discriminator(augment(fake), growth)
+            loss = F.softplus(-logits_real.float()).mean() + F.softplus(logits_fake.float()).mean()
+        loss.backward()
+        if self.seen // s.batch_size % s.penalty_interval == 0:  # now and then, and the more strongly (StyleGAN2)
+            weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
+            (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
+        self.optimisers[1].step()
+        sign = logits_real.detach().sign().mean().item()
+        return {"loss_discriminator": loss.item(), "real_logit_sign": sign}
+
+    def train_generator(self, fake, growth):
+        """Take one step of the generator that drew `fake`; returns its losses as floats."""
+        loss = self.adversarial_loss(fake, growth)
+        loss.backward()
+        self.optimisers[0].step()
+        return {"loss_generator": loss.item()}
+
+    def adversarial_loss(self, fake, growth):
+        """How little the discriminator is taken in by generated images; its own gradients are left alone."""
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            loss = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
+        self.discriminator.requires_grad_(True)
+        return loss
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     @torch.no_grad()
     def _average(self):
@@ -163,8 +191,12 @@ class Training:
 
     def state_dict(self):
         networks = [self.generator, self.discriminator, self.average, *self.optimisers]
-        state = {"settings": dataclasses.asdict(self.settings), "seen": self.seen, "history": self.history}
+        state = {"config": self.config, "seen": self.seen, "history": self.history}
         return state | {"networks": [n.state_dict() for n in networks]}
+
+    def sheet(self, growth):
+        """A sheet of faces to look at, uint8 (H, W), drawn at a growth."""
+        return preview(self.average, growth)
 
     def load_state_dict(self, state):
         self.seen, self.history = state["seen"], state["history"]
@@ -190,18 +222,23 @@ def to_uint8(images):
     return ((images[:, 0].float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
 
 
-def train(name, settings, seed, folder, progress=True):
+def train(name, settings, seed, folder, progress=True, splits=("train",)):
     """Train generator `name` to its end, or go on with the training that `folder` holds; returns the Training.
 
     Every settings.report_every images: history.csv, a sheet of faces and the state to resume from go to `folder`.
     Raises ValueError where the training in `folder` has other settings.
     """
+    training = Training(name, settings, seed, "cuda" if torch.cuda.is_available() else "cpu", splits)
+    return run(training, folder, name, progress)
+
+
+def run(training, folder, name, progress=True):
+    """Take the steps that a training lacks, from the state that `folder` holds on: see `train`."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = Training(name, settings, seed, "cuda" if torch.cuda.is_available() else "cpu")
-    state = folder / "state.pt"
+    state, batch_size, every = folder / "state.pt", training.settings.batch_size, training.settings.report_every
     if state.is_file():
         saved = torch.load(state, weights_only=True)
-        if saved["settings"] != dataclasses.asdict(settings):
+        if saved["config"] != training.config:
             raise ValueError(f"{paths.show(folder)}: holds a training with other settings; remove it to start anew")
         training.load_state_dict(saved)
     losses, began = [], time.monotonic()
@@ -209,8 +246,8 @@ def train(name, settings, seed, folder, progress=True):
         while training.seen < training.total:
             growth = training.growth
             losses.append(training.step())
-            bar.update(settings.batch_size)
-            if training.seen % settings.report_every < settings.batch_size:
+            bar.update(batch_size)
+            if training.seen % every < batch_size:
                 row = {"images": training.seen, "growth": growth, "seconds": time.monotonic() - began}
                 training.history.append(row | pd.DataFrame(losses).mean().to_dict())
                 checkpoint(training, folder, growth)
@@ -220,30 +257,32 @@ def train(name, settings, seed, folder, progress=True):
 
 def checkpoint(training, folder, growth):
     """Write the state, the history and a sheet of faces at `growth` to `folder`, each under a temporary name first."""
-    torch.save(training.state_dict(), folder / "state.tmp")
-    os.replace(folder / "state.tmp", folder / "state.pt")
-    pd.DataFrame(training.history).to_csv(folder / "history.tmp", index=False)
-    os.replace(folder / "history.tmp", folder / "history.csv")
-    image.write_png(folder / f"{training.seen:07d}.png", preview(training.average, growth))
+    paths.replace(folder / "state.pt", lambda temporary: torch.save(training.state_dict(), temporary))
+    history = pd.DataFrame(training.history)
+    paths.replace(folder / "history.csv", lambda temporary: history.to_csv(temporary, index=False))
+    image.write_png(folder / f"{training.seen:07d}.png", training.sheet(growth))
 
 
 def export(name, training, folder, to=WEIGHTS):
     """Write the averaged generator of a training, its history and its growth to `to`/name.{safetensors,csv,png}.
 
-    Weights are in half precision, with latent, widths and the number of images in the metadata. The picture shows the
-    same eight latent vectors at the end of every level, one row a level.
+    The picture shows the same eight latent vectors at the end of every level, one row a level.
     """
-    to.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.half().contiguous().cpu() for key, value in training.average.state_dict().items()}
-    config = {"latent": training.settings.latent, "widths": training.settings.widths, "images": training.seen}
-    save_file(weights, to / f".{name}.tmp", {key: json.dumps(value) for key, value in config.items()})
-    os.replace(to / f".{name}.tmp", to / f"{name}.safetensors")
+    write_weights(training.average, training.settings, to / f"{name}.safetensors", images=training.seen)
     history = pd.DataFrame(training.history)
     history.to_csv(to / f"{name}.csv", index=False)
     ends = 1000 * np.cumsum(training.settings.thousands)
     seen = [history["images"][history["images"] <= end].max() for end in ends[ends <= training.seen]]
     sheets = [image.read_image(folder / f"{images:07d}.png")[..., 0] for images in seen]
     image.write_png(to / f"{name}.png", np.concatenate([sheet[: len(sheet) // ROWS] for sheet in sheets]))
+
+
+def write_weights(generator, settings, path, **config):
+    """Write a generator in half precision, with latent, widths and `config` (anything JSON can hold) as metadata."""
+    weights = {key: value.half().contiguous().cpu() for key, value in generator.state_dict().items()}
+    config = {"latent": settings.latent, "widths": settings.widths} | config
+    metadata = {key: json.dumps(value) for key, value in config.items()}
+    paths.replace(path, lambda temporary: save_file(weights, temporary, metadata))
 
 
 if __name__ == "__main__":

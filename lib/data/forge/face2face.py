@@ -12,7 +12,7 @@ import numpy as np
 from lib.data.forge import scene
 
 SIZE = 160  # side of the aligned faces, in pixels
-REACH = 0.04  # how far the strongest tenth of the region moves, as a share of the side
+REACH = 0.05  # how far the strongest tenth of the region moves, as a share of the side
 
 
 def expression_mask():

@@ -8,6 +8,8 @@ import numpy as np
 
 from lib.data.forge import scene
 
+FEATHER = 0.03  # of the mask's edge: like its model, and unlike the learned forgeries, it leaves a seam
+
 
 def lay_over(face, source):
     """Return the scene of `source`, float32 (H, W), moved so that its landmarks lie on those of `face` (affine)."""
@@ -16,7 +18,7 @@ def lay_over(face, source):
 
 def mask_in_scene(face):
     """Return the soft mask of the inner face where it lies in the scene, float32 (H, W)."""
-    mask = scene.face_mask(256)
+    mask = scene.face_mask(256, FEATHER)
     flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(mask, face.align(256), (scene.WIDTH, scene.HEIGHT), flags=flags)
 

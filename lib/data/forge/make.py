@@ -1,20 +1,16 @@
 """Build the bundled FaceForensics++-like set: train the two learned forgeries, forge every pair, film and encode."""
 
 import json
-import multiprocessing
-import os
-import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache
 
 import cv2
 import numpy as np
-import torch
 from safetensors.torch import load_file, save
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import layouts, orl
+from lib.data import layouts, orl, processes
 from lib.data.forge import deepfakes, face2face, faceswap, neural_textures, scene
 from lib.data.video import write_video
 
@@ -111,19 +107,7 @@ def _encode(folder, name, frames):
 
 
 def _write(file, content):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, file)
-
-
-def _start_worker():
-    # One core a worker; and one thread adds up in the same order everywhere.
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    parent = multiprocessing.parent_process()
-    # A worker whose parent was killed would wait for work for ever.
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    paths.replace(file, lambda unfinished: unfinished.write_bytes(content))
 
 
 def make(root=ROOT, seed=0, workers=2):
@@ -134,8 +118,7 @@ def make(root=ROOT, seed=0, workers=2):
     for split, pairs in orl.SPLITS.items():
         _write(root / "splits" / f"{split}.json", f"{json.dumps(pairs)}\n".encode())
     people = {f"{person:03d}": scene.faces_of(f"{person:03d}") for person in tqdm(range(orl.PEOPLE), desc="landmarks")}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, _start_worker) as pool:
+    with processes.pool(workers) as pool:
         missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
         for job in [pool.submit(_train, name, people, seed) for name in missing]:
             job.result()

@@ -102,9 +102,9 @@ def ellipse(size, centre, axes, feather):
     return np.float32(np.clip((1 - distance) * min(axes) / feather + 0.5, 0, 1))
 
 
-def face_mask(size):
-    """Return the soft mask of the inner face in the common frame."""
-    return ellipse(size, (0.5, 0.56), (0.37, 0.41), 0.08)
+def face_mask(size, feather=0.08):
+    """Return the soft mask of the inner face in the common frame; feather: width of its edge, a share of `size`."""
+    return ellipse(size, (0.5, 0.56), (0.37, 0.41), feather)
 
 
 def moments(image, mask):

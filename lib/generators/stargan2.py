@@ -1,0 +1,168 @@
+"""StarGAN v2: faces are not invented but translated. Choi et al., "StarGAN v2: Diverse Image Synthesis for Multiple
+Domains" (CVPR 2020), with narrower networks and without the face masks of its CelebA-HQ variant.
+
+A generator redraws a photograph in a style. The style says the domain (here: with or without glasses) and all else that
+differs within it; a mapping network makes one of a latent vector, a style encoder reads one off another photograph.
+"""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+DOMAINS = ("without glasses", "with glasses")
+
+
+class ResBlock(nn.Module):
+    """Two convolutions and a short cut, optionally with instance norm before each and at half the size after."""
+
+    def __init__(self, in_channels, out_channels, normalise=False, shrink=False):
+        super().__init__()
+        self.first, self.second = _conv(in_channels, in_channels), _conv(in_channels, out_channels)
+        self.skip = _conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.norms = nn.ModuleList(
+            nn.InstanceNorm2d(in_channels, affine=True) if normalise else nn.Identity() for _ in range(2)
+        )
+        self.shrink = nn.AvgPool2d(2) if shrink else nn.Identity()
+
+    def forward(self, x):
+        y = self.shrink(self.first(F.leaky_relu(self.norms[0](x), 0.2)))
+        y = self.second(F.leaky_relu(self.norms[1](y), 0.2))
+        return (self.shrink(self.skip(x)) + y) / math.sqrt(2)
+
+
+class AdaptiveNorm(nn.Module):
+    """Instance norm whose scale and bias a style (N, style) decides: AdaIN."""
+
+    def __init__(self, channels, style):
+        super().__init__()
+        self.norm, self.affine = nn.InstanceNorm2d(channels), _linear(style, 2 * channels)
+
+    def forward(self, x, style):
+        scale, bias = self.affine(style)[:, :, None, None].chunk(2, 1)
+        return (1 + scale) * self.norm(x) + bias
+
+
+class StyledBlock(nn.Module):
+    """ResBlock with adaptive instance norm, optionally at twice the size after."""
+
+    def __init__(self, in_channels, out_channels, style, enlarge=False):
+        super().__init__()
+        self.first, self.second = _conv(in_channels, out_channels), _conv(out_channels, out_channels)
+        self.skip = _conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.norms = nn.ModuleList([AdaptiveNorm(in_channels, style), AdaptiveNorm(out_channels, style)])
+        self.enlarge = nn.Upsample(scale_factor=2) if enlarge else nn.Identity()
+
+    def forward(self, x, style):
+        y = self.first(self.enlarge(F.leaky_relu(self.norms[0](x, style), 0.2)))
+        y = self.second(F.leaky_relu(self.norms[1](y, style), 0.2))
+        return (self.skip(self.enlarge(x)) + y) / math.sqrt(2)
+
+
+class Generator(nn.Module):
+    """Redraw grey images (N, 1, S, S) in [-1, 1] in styles (N, style); widths: channels at 4, 8, ... S pixels.
+
+    The image is shrunk to 16 pixels (4 at the least), where only what survives instance norm is left of its own style.
+    """
+
+    def __init__(self, style, widths):
+        super().__init__()
+        least = min(2, len(widths) - 2)
+        pairs = list(itertools.pairwise(widths[least:]))
+        self.from_grey = _conv(1, widths[-1])
+        self.encode = nn.Sequential(
+            *(ResBlock(width, below, normalise=True, shrink=True) for below, width in reversed(pairs)),
+            ResBlock(widths[least], widths[least], normalise=True),
+        )
+        self.decode = nn.ModuleList(
+            [StyledBlock(widths[least], widths[least], style)]
+            + [StyledBlock(below, width, style, enlarge=True) for below, width in pairs]
+        )
+        self.to_grey = nn.Sequential(
+            nn.InstanceNorm2d(widths[-1], affine=True), nn.LeakyReLU(0.2), _conv(widths[-1], 1, 1)
+        )
+
+    def forward(self, images, styles):
+        x = self.encode(self.from_grey(images))
+        for block in self.decode:
+            x = block(x, styles)
+        return self.to_grey(x)
+
+
+class Mapping(nn.Module):
+    """Latent vectors (N, latent) and domains (N,) -> styles (N, style): shared layers, then some for each domain."""
+
+    def __init__(self, latent, style, width=128):
+        super().__init__()
+        self.shared = nn.Sequential(*_layers([latent, width, width, width]))
+        self.heads = nn.ModuleList(
+            nn.Sequential(*_layers([width, width, width]), _linear(width, style)) for _ in DOMAINS
+        )
+
+    def forward(self, z, domains):
+        return _of_domain(self.heads, self.shared(z), domains)
+
+
+class Reader(nn.Module):
+    """Images (N, 1, S, S) and domains (N,) -> (N, out): the style encoder, or with out = 1 the discriminator."""
+
+    def __init__(self, out, widths):
+        super().__init__()
+        pairs = list(itertools.pairwise(widths))
+        blocks = [ResBlock(width, below, shrink=True) for below, width in reversed(pairs)]
+        last = nn.Conv2d(widths[0], widths[0], 4)
+        self.shared = nn.Sequential(
+            _conv(1, widths[-1]), *blocks, nn.LeakyReLU(0.2), _he(last), nn.LeakyReLU(0.2), nn.Flatten()
+        )
+        self.heads = nn.ModuleList(_linear(widths[0], out) for _ in DOMAINS)
+
+    def forward(self, images, domains):
+        return _of_domain(self.heads, self.shared(images), domains)
+
+
+class StarGAN2(nn.Module):
+    """What translates: generator, mapping network and style encoder; `config` holds the arguments.
+
+    latent, style: lengths of the vectors; widths: channels at 4, 8, 16, ... pixels.
+    """
+
+    def __init__(self, latent, style, widths):
+        super().__init__()
+        self.config = {"latent": latent, "style": style, "widths": list(widths)}
+        self.generator = Generator(style, widths)
+        self.mapping = Mapping(latent, style)
+        self.encoder = Reader(style, widths)
+
+    def translate(self, images, domains, z=None, references=None):
+        """Redraw images (N, 1, S, S) in [-1, 1] in domains (N,): (N, 1, S, S), clamped.
+
+        The style comes from z (N, latent), or else is that of reference images (N, 1, S, S) of these domains.
+        """
+        styles = self.encoder(references, domains) if z is None else self.mapping(z, domains)
+        return self.generator(images, styles).clamp(-1, 1)
+
+
+def _of_domain(heads, x, domains):
+    """Apply to each row the head of its domain."""
+    outputs = torch.stack([head(x) for head in heads], 1)
+    return outputs[torch.arange(len(domains), device=x.device), domains]
+
+
+def _layers(widths):
+    return [module for pair in itertools.pairwise(widths) for module in (_linear(*pair), nn.ReLU())]
+
+
+def _conv(in_channels, out_channels, kernel_size=3):
+    return _he(nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2))
+
+
+def _linear(in_features, out_features):
+    return _he(nn.Linear(in_features, out_features))
+
+
+def _he(layer):
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return layer

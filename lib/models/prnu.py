@@ -1,0 +1,164 @@
+"""PRNU: every source of images, camera or generator, leaves its own fingerprint in their noise.
+
+Marra et al., "Do GANs leave artificial fingerprints?" (2019), with the noise extraction of camera forensics: Mihcak's
+wavelet denoising and the clean-up of the Binghamton toolbox (Goljan, Fridrich, Chen).
+"""
+
+import numpy as np
+import pywt
+import torch
+from scipy.ndimage import uniform_filter
+from torch import nn
+
+GREY = (0.29893602, 0.58704307, 0.11402090)
+WINDOWS = (3, 5, 7, 9)
+SATURATED = 250
+
+
+def noise_residual(image, levels=4, sigma=5.0):
+    """Return what wavelet denoising takes out of an image, float64 (H, W, C).
+
+    image: (H, W, C), grey levels 0 .. 255; levels: of the db4 decomposition, fewer where the image is too small;
+    sigma: standard deviation of the noise that is looked for, in grey levels.
+    """
+    levels = min(levels, pywt.dwt_max_level(min(image.shape[:2]), "db4"))
+    channels = image[..., :1] if (image == image[..., :1]).all() else image  # a grey image costs a third
+    smooth, *details = pywt.wavedec2(channels.astype(float), "db4", level=levels, axes=(0, 1))
+    details = [tuple(_noise_part(band, sigma**2) for band in level) for level in details]
+    residual = pywt.waverec2([np.zeros_like(smooth), *details], "db4", axes=(0, 1))
+    return np.broadcast_to(residual[: image.shape[0], : image.shape[1]], image.shape)
+
+
+def residual(image, levels=4, sigma=5.0):
+    """Return the cleaned noise (H, W) of one image (H, W, 3) of grey levels 0 .. 255, to match with fingerprints.
+
+    Grey, without row and column means in each of the four phases of a 2x2 grid (they come from the sensor's colour
+    filter), and without the peaks of its spectrum (they come from compression). A constant image has none: all zero.
+    """
+    return _clean(noise_residual(image, levels, sigma) @ GREY)
+
+
+def fingerprint(images, levels=4, sigma=5.0):
+    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of its images' noise.
+
+    images: uint8 (N, H, W, 3). Bright pixels carry more of it, saturated ones none.
+    """
+    total, weight = 0.0, 0.0
+    for image in images:
+        total = total + noise_residual(image, levels, sigma) * (image / 255)
+        weight = weight + (_intensity(image) * _unsaturated(image)) ** 2
+    return _clean(total / (weight + 1) @ GREY)
+
+
+def correlation(a, b):
+    """Return the normalised correlation in [-1, 1] of each of a (N, H, W) with each of b (M, H, W): (N, M)."""
+    a, b = (np.reshape(x, (len(x), -1)) for x in (a, b))
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (a, b))
+    return a @ b.T
+
+
+def peak_to_energy(a, b, radius=2):
+    """Return the peak of the circular cross-correlation of a and b (H, W), against the energy around it, and its place.
+
+    The sign of the peak is kept; `radius` pixels around it do not count as its surroundings. Its place (y, x) is by how
+    much `a` is moved against `b`. Source: Goljan, Fridrich and Filler, "Large scale test of sensor fingerprint camera
+    identification" (2009), Eq. 6.
+    """
+    a, b = a - a.mean(), b - b.mean()
+    surface = np.fft.ifft2(np.fft.fft2(a) * np.fft.fft2(b).conj()).real
+    y, x = np.unravel_index(surface.argmax(), surface.shape)
+    around = np.roll(surface, (radius - y, radius - x), (0, 1))
+    around[: 2 * radius + 1, : 2 * radius + 1] = 0
+    energy = (around**2).sum() / (surface.size - (2 * radius + 1) ** 2)
+    peak = surface[y, x]
+    return float(np.sign(peak) * peak**2 / energy), (int(y), int(x))
+
+
+class Prnu(nn.Module):
+    """One fingerprint a source, photographs first; an image is fake if it is more like a generator than like these.
+
+    size: side of the images in pixels; sources: names, the first the photographs'. Fingerprints are a buffer.
+    """
+
+    def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0):
+        super().__init__()
+        self.config = {"size": size, "sources": list(sources), "levels": levels, "sigma": sigma}
+        self.levels, self.sigma = levels, sigma
+        self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
+
+    def fit(self, images, source):
+        """Take the fingerprints of images, uint8 (N, H, W, 3), of the sources (N,) with these indices; returns itself.
+
+        Raises ValueError where a source has no image.
+        """
+        source = np.asarray(source)
+        for index, name in enumerate(self.config["sources"]):
+            chosen = np.flatnonzero(source == index)
+            if not len(chosen):
+                raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
+            taken = fingerprint((images[i] for i in chosen), self.levels, self.sigma)
+            self.fingerprints[index] = torch.from_numpy(taken)
+        return self
+
+    def correlations(self, rgb):
+        """Return the normalised correlation (N, sources) of rgb (N, 3, H, W) in [0, 1] with each fingerprint."""
+        images = (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        residuals = np.stack([residual(image, self.levels, self.sigma) for image in images])
+        return torch.from_numpy(correlation(residuals, self.fingerprints.cpu().numpy()))
+
+    def fake_probability(self, rgb):
+        """Return a score (N,) in [0, 1], above 0.5 where a generator's fingerprint correlates most; no probability."""
+        found = self.correlations(rgb)
+        return 0.5 + (found[:, 1:].amax(1) - found[:, 0]) / 4
+
+
+def choose(images, source, held_out, held_out_source, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0), **options):
+    """Return the fitted Prnu whose levels and sigma tell held-out images apart best, as Frank et al. (2020) chose.
+
+    images, held_out: uint8 (N, H, W, 3) with their source indices (N,), 0 = photograph; options: of Prnu. Of equally
+    good ones the first is taken.
+    """
+    rgb = torch.from_numpy(np.ascontiguousarray(held_out)).permute(0, 3, 1, 2).float() / 255
+    fakes = np.asarray(held_out_source) > 0
+    best, best_accuracy = None, -1.0
+    for level in levels:
+        for sigma in sigmas:
+            model = Prnu(images.shape[1], levels=level, sigma=sigma, **options).fit(images, source)
+            accuracy = ((model.fake_probability(rgb) > 0.5).numpy() == fakes).mean()
+            if accuracy > best_accuracy:
+                best, best_accuracy = model, accuracy
+    return best
+
+
+def _noise_part(x, variance):
+    """Wiener filter for the noise: the least local variance of several windows says how much of x is image."""
+    energies = [uniform_filter(x**2, (size, size, *(1,) * (x.ndim - 2)), mode="constant") for size in WINDOWS]
+    image = np.maximum(np.min(energies, axis=0) - variance, 0)
+    whole = image + variance
+    return x * np.divide(variance, whole, out=np.zeros_like(whole), where=whole > 0)
+
+
+def _clean(grey):
+    grey = grey.copy()
+    for y in range(2):
+        for x in range(2):
+            phase = grey[y::2, x::2]  # a view: the mean is taken out of `grey`
+            phase -= phase.mean()
+            phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
+    spectrum = np.fft.fft2(grey)
+    magnitude = np.abs(spectrum) / np.sqrt(grey.size)
+    flat = _noise_part(magnitude, grey.var(ddof=1))
+    gain = np.divide(flat, magnitude, out=np.zeros_like(flat), where=magnitude > 0)
+    return np.fft.ifft2(spectrum * gain).real
+
+
+def _intensity(image):
+    image = image.astype(float)
+    return np.where(image < 252, image / 252, np.exp(-((image - 252) ** 2) / 6))
+
+
+def _unsaturated(image):
+    """Return False where a channel is at its greatest value, above 250, and a neighbour has the same: (H, W, C)."""
+    equal = [image == np.roll(image, shift, axis) for axis in (0, 1) for shift in (1, -1)]
+    greatest = image.max((0, 1))
+    return ~(np.any(equal, 0) & (image == greatest) & (greatest > SATURATED))

@@ -1,0 +1,218 @@
+"""Images by frequency: azimuthal spectra, what FFT and DCT detectors look at, and spectrum equalization (+E).
+
+Two conventions of a ring are in use, and the detectors that are compared depend on them. "grid": the centre lies
+between the four middle bins, half a bin off frequency 0, and the first and the last ring are left out (Durall et al.,
+2019). "dc": the centre is frequency 0 and every ring counts (Jung and Keuper, 2021). Spectra that are shown, compared
+or equalized here have the second, which is symmetric as the spectrum of a real image is.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from torch import nn
+
+EPSILON = 1e-8
+LUMA = (0.299, 0.587, 0.114)
+
+
+@functools.cache
+def rings(size, centre="dc"):
+    """Return the ring, a whole number, that each bin of an unshifted size x size FFT belongs to: int64 (size, size).
+
+    Raises ValueError for a centre other than "dc" and "grid".
+    """
+    if centre not in ("dc", "grid"):
+        raise ValueError(f"centre: {centre!r} is not one of dc, grid")
+    axis = np.fft.fftfreq(size, 1 / size)
+    if centre == "grid":
+        axis = axis + size // 2 - (size - 1) / 2
+    rings = np.hypot(axis[:, None], axis).astype(np.int64)
+    rings.flags.writeable = False  # one array serves all callers
+    return rings
+
+
+def ring_mean(values, centre="dc"):
+    """Return the mean of values (..., S, S), in the order of an unshifted FFT, over each ring: float64 (..., rings).
+
+    724 px of radius at S = 1024 make 725 rings around "dc" and 722 on the "grid".
+    Raises ValueError for values that are not square or a centre that is not known.
+    """
+    values = np.asarray(values)
+    index = rings(_side(values), centre).ravel()
+    rows = values.reshape(-1, index.size)
+    means = np.stack([np.bincount(index, row) for row in rows]) / np.bincount(index)
+    means = means[:, 1:-1] if centre == "grid" else means
+    return means.reshape(*values.shape[:-2], -1)
+
+
+def azimuthal_profile(grey, centre="grid"):
+    """Return the 1D spectrum of an image: the ring means of 20 ln(|FFT| + 1e-8), float64 (..., rings).
+
+    grey: (..., S, S) in 0 .. 255. On the grid there are 722 numbers at 1024 px, 360 at 512, 179 at 256, 88 at 128.
+    Raises ValueError for an image that is not square. Source: Durall et al., "Unmasking DeepFakes with simple Features"
+    (2019), with the natural logarithm of the released code.
+    """
+    return ring_mean(20 * np.log(np.abs(np.fft.fft2(grey)) + EPSILON), centre)
+
+
+def azimuthal_profile_torch(grey, centre="grid"):
+    """Return what `azimuthal_profile` does, of a float tensor, differentiable: (N, S, S) -> (N, rings).
+
+    The root in |FFT| has no gradient at 0, so that ln |FFT|^2 + 1e-16 is taken, which differs where nothing is left.
+    """
+    index = torch.tensor(rings(_side(grey), centre).ravel(), device=grey.device)
+    spectrum = torch.view_as_real(torch.fft.fft2(grey)).square().sum(-1)
+    log = 10 * (spectrum + EPSILON**2).log()
+    count = torch.bincount(index)
+    means = log.new_zeros(len(log), len(count)).index_add(1, index, log.flatten(1)) / count
+    return means[:, 1:-1] if centre == "grid" else means
+
+
+def scale_profile(profile):
+    """Map each profile (N, rings), a tensor, to [0, 1] by its least and its greatest value.
+
+    Brightness and contrast fall out, and shape remains: what +R and +A compare.
+    """
+    low, high = profile.amin(1, keepdim=True), profile.amax(1, keepdim=True)
+    return (profile - low) / (high - low).clamp_min(EPSILON)
+
+
+def luma(rgb):
+    """Return the grey values (N, H, W) of rgb (N, 3, H, W), weighted as in ITU-R BT.601."""
+    return torch.einsum("nchw,c->nhw", rgb, rgb.new_tensor(LUMA))
+
+
+def mean_spectrum(images):
+    """Return the mean azimuthal power spectrum of a set of images: float64 (..., rings) of floats (N, ..., S, S)."""
+    return ring_mean(np.mean([_power(np.fft.fft2(image)) for image in images], 0))
+
+
+def gap(real, fake):
+    """Return how far two power spectra (..., rings) are apart, in decibel: their mean absolute distance over the rings.
+
+    Ring 0, the mean brightness, is left out.
+    """
+    return float(np.abs(10 * np.log10(np.asarray(fake)[..., 1:] / np.asarray(real)[..., 1:])).mean())
+
+
+def equalize(images, spectrum, tolerance=1e-4, max_steps=100):
+    """Give each image the azimuthal power spectrum of real images: +E.
+
+    images: float (..., S, S) in [0, 1]; spectrum: (..., rings), their channels' `mean_spectrum` over real images.
+    Returns float64 like `images`, in [0, 1], not rounded. Phases and mean brightness stay, but for what is clipped.
+    The gain of each frequency is interpolated linearly between the rings' middles. This and the clipping disturb the
+    spectrum, so that both are repeated until every ring has the power asked for, up to `tolerance` (a natural
+    logarithm), at most `max_steps` times.
+    Raises ValueError for images that are not square or have no power at all in some ring.
+    Source: BTS sections 4.3-4.4, which names the operation but not its steps; these are ours.
+    """
+    images, wanted = np.asarray(images, float), np.asarray(spectrum)[..., 1:]
+    for _ in range(max_steps):
+        transform = np.fft.fft2(images)
+        have = ring_mean(_power(transform))[..., 1:]
+        if (have <= 0).any():
+            raise ValueError("images: one has no power in a ring of frequencies, so that nothing can be amplified")
+        missing = np.log(wanted / have)
+        if np.abs(missing).max() < tolerance:
+            break
+        gain = np.exp(_between_rings(missing / 2, _side(images)))
+        images = np.fft.ifft2(transform * gain).real.clip(0, 1)
+    return images
+
+
+def equalize_image(image, spectrum):
+    """Apply `equalize` to one uint8 image (S, S, 3), and write the result as uint8; spectrum: (3, rings) of [0, 1]."""
+    equalized = equalize(np.moveaxis(image, -1, 0) / 255, spectrum)
+    return np.moveaxis(np.rint(255 * equalized).astype(np.uint8), 0, -1)
+
+
+def fft_features(rgb):
+    """Return what the FFT-2d detector sees: ln(|FFT| + 1e-3) of each channel, in [-1, 1].
+
+    rgb: (N, 3, H, W) in [0, 1]. Returns the same shape; frequency 0 is at the corner. In each image and channel the 5th
+    and 95th percentile become -1 and 1, and what lies outside is clipped.
+    Source: Zhang et al., "Detecting and Simulating Artifacts in GAN Fake Images" (2019), as released.
+    """
+    log = (torch.fft.fft2(rgb.float()).abs() + 1e-3).log()
+    at = log.new_tensor([0.05, 0.95])
+    low, high = torch.stack([torch.quantile(image.flatten(1), at, dim=1) for image in log], 1)[..., None, None]
+    return (2 * (log - low) / (high - low).clamp_min(EPSILON) - 1).clamp(-1, 1)
+
+
+def dct2(images):
+    """Return the orthonormal DCT-II of whole images (..., H, W): one coefficient a frequency, (0, 0) first."""
+    rows, columns = (_dct_matrix(side, images.dtype, images.device) for side in images.shape[-2:])
+    return rows @ images @ columns.T
+
+
+def idct2(coefficients):
+    """Return the images (..., H, W) whose `dct2` the coefficients are."""
+    rows, columns = (_dct_matrix(side, coefficients.dtype, coefficients.device) for side in coefficients.shape[-2:])
+    return rows.T @ coefficients @ columns
+
+
+def log_dct(rgb):
+    """Return ln(|DCT| + 1e-12) of rgb (N, 3, H, W) in [0, 1], taken at 0 .. 255: the same shape.
+
+    Source: Frank et al., "Leveraging Frequency Analysis for Deep Fake Image Recognition" (ICML 2020), as released.
+    """
+    return (dct2(255 * rgb).abs() + 1e-12).log()
+
+
+class LogDct(nn.Module):
+    """What the DCT-2d detector sees: `log_dct`, each coefficient standardised over the training images.
+
+    rgb (N, 3, size, size) in [0, 1] -> the same shape. The statistics are buffers, saved with the network. They belong
+    to places in the spectrum: images must be neither mirrored nor cropped.
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3, size, size))
+        self.register_buffer("deviation", torch.ones(3, size, size))
+
+    @torch.no_grad()
+    def fit(self, batches):
+        """Take mean and standard deviation of all images of an iterable of rgb (N, 3, size, size); returns itself."""
+        count, total, squares = 0, 0.0, 0.0
+        for rgb in batches:
+            log = log_dct(rgb.to(self.mean)).double()
+            count, total, squares = count + len(log), total + log.sum(0), squares + log.square().sum(0)
+        mean = total / count
+        self.mean.copy_(mean)
+        self.deviation.copy_((squares / count - mean**2).clamp_min(EPSILON).sqrt())
+        return self
+
+    def forward(self, rgb):
+        return (log_dct(rgb) - self.mean) / self.deviation
+
+
+def _side(values):
+    if values.shape[-1] != values.shape[-2]:
+        raise ValueError(f"image: {values.shape[-2]} x {values.shape[-1]} pixels are not square; crop or resize")
+    return values.shape[-1]
+
+
+def _power(transform):
+    return transform.real**2 + transform.imag**2
+
+
+def _between_rings(values, size):
+    """Interpolate values (..., rings - 1) of the rings from 1 on by radius: (..., size, size), 0 at frequency 0."""
+    axis = np.fft.fftfreq(size, 1 / size)
+    place = np.clip(np.hypot(axis[:, None], axis) - 1.5, 0, values.shape[-1] - 1)
+    low = place.astype(int)
+    high = np.minimum(low + 1, values.shape[-1] - 1)
+    field = values[..., low] + (place - low) * (values[..., high] - values[..., low])
+    field[..., 0, 0] = 0
+    return field
+
+
+@functools.cache
+@torch.inference_mode(False)  # a constant first made under inference mode could not be used in training later
+def _dct_matrix(size, dtype, device):
+    n = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(torch.pi * (2 * n + 1) * n[:, None] / (2 * size)) * (2 / size) ** 0.5
+    matrix[0] /= 2**0.5
+    return matrix.to(device, dtype)
