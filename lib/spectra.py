@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 EPSILON = 1e-8
-LUMA = (0.299, 0.587, 0.114)
 
 
 @functools.cache
@@ -69,23 +68,12 @@ def azimuthal_profile_torch(grey, centre="grid"):
     return means[:, 1:-1] if centre == "grid" else means
 
 
-def scale_profile(profile):
-    """Map each profile (N, rings), a tensor, to [0, 1] by its least and its greatest value.
-
-    Brightness and contrast fall out, and shape remains: what +R and +A compare.
-    """
-    low, high = profile.amin(1, keepdim=True), profile.amax(1, keepdim=True)
-    return (profile - low) / (high - low).clamp_min(EPSILON)
-
-
-def luma(rgb):
-    """Return the grey values (N, H, W) of rgb (N, 3, H, W), weighted as in ITU-R BT.601."""
-    return torch.einsum("nchw,c->nhw", rgb, rgb.new_tensor(LUMA))
-
-
 def mean_spectrum(images):
-    """Return the mean azimuthal power spectrum of a set of images: float64 (..., rings) of floats (N, ..., S, S)."""
-    return ring_mean(np.mean([_power(np.fft.fft2(image)) for image in images], 0))
+    """Return the mean azimuthal power spectrum of images, an iterable of floats (..., S, S): float64 (..., rings)."""
+    total, count = 0.0, 0
+    for image in images:
+        total, count = total + _power(np.fft.fft2(image)), count + 1
+    return ring_mean(total / count)
 
 
 def gap(real, fake):

@@ -61,18 +61,17 @@ def test_the_1d_spectrum_of_the_released_images_is_the_one_that_was_measured(sou
     assert (round(profile[0], 2), round(profile[-1], 2)) == (first, last)
 
 
-def test_gradients_flow_through_the_1d_spectrum_and_its_scaling():
+def test_gradients_flow_through_the_1d_spectrum():
     grey = torch.rand(2, 8, 8, dtype=torch.float64, requires_grad=True)
-    profile = lambda x: spectra.scale_profile(spectra.azimuthal_profile_torch(x, "dc"))
-    assert torch.autograd.gradcheck(profile, grey)
+    assert torch.autograd.gradcheck(lambda x: spectra.azimuthal_profile_torch(x, "dc"), grey)
 
 
 def test_the_profile_of_a_constant_image_is_finite_and_so_is_its_gradient():
     grey = torch.full((1, 16, 16), 0.5, requires_grad=True)
-    profile = spectra.scale_profile(spectra.azimuthal_profile_torch(grey, "dc"))
+    profile = spectra.azimuthal_profile_torch(grey, "dc")
     profile.sum().backward()
     assert profile.isfinite().all() and grey.grad.isfinite().all()
-    assert profile[0, 0] == 1 and profile[0, 1:].max() < 0.3
+    assert profile[0, 0] - profile[0, 1:].max() > 200
 
 
 def test_ring_means_equal_those_of_one_mask_a_ring():

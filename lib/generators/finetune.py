@@ -35,11 +35,11 @@ class Finetune:
     """thousands: thousand images in all; alone: of these, for the new discriminator alone; weight: of the spectral
     loss of R; spectral_learning_rate: of the discriminator of A. The others as in `Generators`."""
 
-    thousands: float = 6.0
-    alone: float = 2.0
-    weight: float = 1.0
+    thousands: float = 4.0
+    alone: float = 0.6
+    weight: float = 10.0
     learning_rate: float = 0.0005
-    spectral_learning_rate: float = 0.002
+    spectral_learning_rate: float = 0.01
     average_thousands: float = 0.25
     batch_size: int = 8
     report_every: int = 500

@@ -32,6 +32,7 @@ from lib.generators.stylegan2 import ResidualDiscriminator, StyleGAN2
 from lib.params import load
 
 GENERATORS = {"progan": ProGAN, "stylegan": StyleGAN, "stylegan2": StyleGAN2}
+PEOPLE = {"train": ("train",), "others": ("val", "test")}  # whose photographs teach a generator: splits
 WEIGHTS = paths.CHECKPOINTS / "generators"
 ROWS, COLUMNS = 4, 8  # of the sheet of faces that each checkpoint draws
 
@@ -101,7 +102,7 @@ class Training:
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
-        self.settings, self.seed, self.device = settings, seed, torch.device(device)
+        self.name, self.settings, self.seed, self.device = name, settings, seed, torch.device(device)
         layout = {"device": self.device, "memory_format": torch.channels_last}
         self.generator = build(name, settings.latent, settings.widths).to(**layout)
         discriminator = ResidualDiscriminator if name == "stylegan2" else Discriminator
@@ -268,7 +269,8 @@ def export(name, training, folder, to=WEIGHTS):
 
     The picture shows the same eight latent vectors at the end of every level, one row a level.
     """
-    write_weights(training.average, training.settings, to / f"{name}.safetensors", images=training.seen)
+    config = {"architecture": training.name, "images": training.seen}
+    write_weights(training.average, training.settings, to / f"{name}.safetensors", **config)
     history = pd.DataFrame(training.history)
     history.to_csv(to / f"{name}.csv", index=False)
     ends = 1000 * np.cumsum(training.settings.thousands)
@@ -289,7 +291,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=GENERATORS)
     parser.add_argument("--scale", choices=("smoke", "bundled", "paper"))
+    parser.add_argument("--people", choices=PEOPLE, default="train", help="whose photographs teach it (%(default)s)")
     arguments = parser.parse_args()
-    parameters = load(arguments.scale)
-    unfinished = paths.UNFINISHED / f"{arguments.name}_{parameters.scale}"
-    export(arguments.name, train(arguments.name, parameters.generators, parameters.seed, unfinished), unfinished)
+    parameters, splits = load(arguments.scale), PEOPLE[arguments.people]
+    name = arguments.name if arguments.people == "train" else f"{arguments.name}_{arguments.people}"
+    unfinished = paths.UNFINISHED / f"{name}_{parameters.scale}"
+    trained = train(arguments.name, parameters.generators, parameters.seed, unfinished, splits=splits)
+    export(name, trained, unfinished)

@@ -33,14 +33,20 @@ class NoiseEnhancement(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Eq. 4: x + x * sigmoid(MLP(GAP(x) + GMP(x))); the pools are summed before the one MLP."""
+    """Eq. 4: x + x * sigmoid(MLP(GAP(x) + GMP(x))); the pools are summed before the one MLP.
 
-    def __init__(self, channels, reduction=16):
+    It starts with the same gain, 1.5, for every channel of every image, so that the balance of pretrained features
+    survives the first step; `literal_init` starts the MLP as PyTorch does.
+    """
+
+    def __init__(self, channels, reduction=16, literal_init=False):
         super().__init__()
         hidden = max(1, channels // reduction)
         self.mlp = nn.Sequential(
             nn.Linear(channels, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, channels, bias=False)
         )
+        if not literal_init:
+            nn.init.zeros_(self.mlp[2].weight)
 
     def forward(self, x):
         attention = self.mlp(x.mean((2, 3)) + x.amax((2, 3))).sigmoid()
@@ -76,7 +82,9 @@ class Enhancement(nn.Module):
 
         def alone():
             parts = [NoiseEnhancement(channels, literal_init=literal_init)] if noise else []
-            return nn.Sequential(*parts, *([ChannelAttention(channels)] if attention else []))
+            return nn.Sequential(
+                *parts, *([ChannelAttention(channels, literal_init=literal_init)] if attention else [])
+            )
 
         self.alone = nn.ModuleList(alone() for _ in range(streams))
         self.mutual = MutualEnhancement(channels, streams, literal_init) if mutual else nn.Identity()
@@ -92,9 +100,10 @@ class PEL(nn.Module):
     random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two modules.
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
     almost H x W, then stride 2). noise_after, enhance_after: the blocks behind which the noise block, and channel
-    attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages. literal_init: start the
-    depth-wise convolutions at random, not as the identity. frequency_start: "pretrained" (at stride 2) lets the
-    frequency stream start as the pretrained network, whose first layer its maps repeat; "random" draws its first ones.
+    attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages.
+    literal_init: start the enhancements at random, not as the identity (attention: not with the same gain for all).
+    frequency_start: "pretrained" (at stride 2) lets the frequency stream start as the pretrained network, whose first
+    layer its maps repeat; "random" draws its first layers.
     Raises ValueError for what does not fit; RuntimeError where the ImageNet weights cannot be had.
     """
 

@@ -23,14 +23,28 @@ TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # as in noise.c
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-fopenmp")
 SPECIALIZATION = """
 template <>
-KERNEL void sort_columns<{size}>(const float *__restrict x, int64_t stride, float *__restrict sorted, int64_t length) {{
-  {sort}
+KERNEL void sort_columns<{size}>(const float *const *rows, int64_t count, int64_t n, float *sorted, int64_t plane,
+                                 int64_t stride) {{
+  for (int64_t y = 0; y < count; y++) {{
+    {rows}
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; j++) {{
+      {sort}
+    }}
+  }}
 }}
 
 template <>
-KERNEL void median_of_columns<{size}>(const float *__restrict sorted, int64_t length, int64_t step,
-                                      float *__restrict median) {{
-  {find}
+KERNEL void median_of_columns<{size}>(const float *__restrict sorted, int64_t plane, int64_t stride, int64_t step,
+                                      int64_t count, int64_t n, float *__restrict median, int64_t median_stride) {{
+  for (int64_t y = 0; y < count; y++) {{
+    const float *__restrict s = sorted + y * stride;
+    float *__restrict to = median + y * median_stride;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; j++) {{
+      {find}
+    }}
+  }}
 }}
 """
 VALUES_PER_THREAD = 1 << 15  # below it, waking a thread costs more than it saves
@@ -99,23 +113,24 @@ def _processor():
 
 
 def _network_code(size):
-    """Return the C++ of sort_columns<size> and median_of_columns<size>: straight lines in one loop."""
-    loop = "#pragma GCC ivdep\n  for (int64_t j = 0; j < {}; j++) {{"
+    """Return the C++ of sort_columns<size> and median_of_columns<size>: straight lines in a loop over columns."""
     wires = [f"v{i}" for i in range(size)]
-    sort = [loop.format("length"), *(f"  const float v{i} = x[{i} * stride + j];" for i in range(size))]
+    rows = [f"const float *__restrict r{i} = rows[y + {i}];" for i in range(size)]
+    rows += [f"float *__restrict s{i} = sorted + {i} * plane + y * stride;" for i in range(size)]
+    sort = [f"const float v{i} = r{i}[j];" for i in range(size)]
     for number, (i, j) in enumerate(sort_network(size)):
         a, b = wires[i], wires[j]
         wires[i], wires[j] = f"a{number}", f"b{number}"
-        sort.append(f"  const float a{number} = minimum({a}, {b}), b{number} = maximum({a}, {b});")
-    sort += [*(f"  sorted[{i} * length + j] = {wire};" for i, wire in enumerate(wires)), "}"]
+        sort.append(f"const float a{number} = minimum({a}, {b}), b{number} = maximum({a}, {b});")
+    sort += [f"s{i}[j] = {wire};" for i, wire in enumerate(wires)]
 
-    find = [loop.format("CHUNK")]
-    for value in range(size * size):
-        find.append(f"  const float v{value} = sorted[{value // size} * length + {value % size} * step + j];")
+    places = [divmod(value, size) for value in range(size * size)]
+    find = [f"const float v{n} = s[{row} * plane + {column} * step + j];" for n, (row, column) in enumerate(places)]
     for value, (name, a, b) in enumerate(median_network(size), size * size):
-        find.append(f"  const float v{value} = {name}imum(v{a}, v{b});")
-    find += [f"  median[j] = v{value};", "}"]
-    return SPECIALIZATION.format(size=size, sort="\n  ".join(sort), find="\n  ".join(find))
+        find.append(f"const float v{value} = {name}imum(v{a}, v{b});")
+    find.append(f"to[j] = v{value};")
+    rows, (sort, find) = "\n    ".join(rows), ("\n      ".join(lines) for lines in (sort, find))
+    return SPECIALIZATION.format(size=size, rows=rows, sort=sort, find=find)
 
 
 def forward(x, weight, bias, size, needs_index):

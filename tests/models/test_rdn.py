@@ -100,3 +100,32 @@ def test_the_re_synthesizer_sees_nothing_but_x_down():
     shuffled = rgb.view(1, 3, 4, 4, 4, 4).flip(3, 5).reshape(1, 3, 16, 16)  # other pixels inside each box, same mean
     assert not torch.equal(rgb, shuffled)
     torch.testing.assert_close(model.re_synthesize(rgb), model.re_synthesize(shuffled))
+
+
+class Kept:
+    """Counts the numbers that autograd keeps for the backward pass."""
+
+    count = 0
+
+    def pack(self, x):
+        self.count += x.numel()
+        return x
+
+    def unpack(self, x):
+        return x
+
+
+def test_training_with_little_memory_gives_the_same_gradients():
+    low_res, gradients = torch.rand(1, 3, 8, 8), []
+    for checkpoint in (False, True):
+        torch.manual_seed(0)
+        model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2, checkpoint=checkpoint)
+        kept = Kept()
+        with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+            output = model(low_res)
+        output.square().mean().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+        gradients[-1].append(kept.count)
+    (*plain, all_of_it), (*recomputed, little) = gradients
+    assert all(torch.equal(a, b) for a, b in zip(plain, recomputed, strict=True))
+    assert little < all_of_it / 4

@@ -1,0 +1,114 @@
+"""How fast whole networks run: PEL in training, the RDN on one large picture (`python -m lib.benchmark`).
+
+Each variant runs in turn with the others, round by round; the median round counts, and the first one, in which
+torch.compile does its work, is told apart.
+"""
+
+import argparse
+import contextlib
+import statistics
+import time
+from unittest import mock
+
+import pandas as pd
+import torch
+
+from lib import ops, paths, train
+from lib.models import pel
+from lib.models.rdn import RDN
+
+
+def pel_training(device, backbone, size, batch, rounds):
+    """Measure steps of training: a DataFrame, one row a variant, with images a second and seconds of the first step.
+
+    Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, ours through torch.compile.
+    """
+    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
+            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
+    plain = mock.patch.multiple(ops, noise_enhance=ops.noise_enhance_ref, frequency_stem=ops.frequency_stem_ref)
+    bfloat16 = torch.autocast(device.type, torch.bfloat16)
+    variants = {"plain operations": (plain, False), "ours": (contextlib.nullcontext(), False),
+                "ours, bfloat16": (bfloat16, False), "ours, compiled": (contextlib.nullcontext(), True)}  # fmt: skip
+
+    def step(compiled):
+        train.seed_everything(0)
+        model = pel.PEL(backbone, pretrained=False).to(device).train()
+        optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+        network = torch.compile(model) if compiled else model
+
+        def run(context):
+            with context:
+                loss = pel.loss(network, data)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return run
+
+    runs = {name: (step(compiled), context) for name, (context, compiled) in variants.items()}
+    return _measure({name: (lambda r=run, c=context: r(c)) for name, (run, context) in runs.items()},
+                    batch, device, rounds)  # fmt: skip
+
+
+def rdn_inference(device, sizes, size, rounds):
+    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as of `pel_training`.
+
+    sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, compiled.
+    """
+    rgb = torch.rand(1, 3, size, size, device=device)
+    models = {}
+    for name in ("eager", "channels_last", "channels_last, bfloat16", "channels_last, compiled"):
+        train.seed_everything(0)
+        layout = torch.channels_last if "channels_last" in name else torch.contiguous_format
+        models[name] = RDN(**sizes).to(device, memory_format=layout).eval()
+    compiled = torch.compile(models["channels_last, compiled"].re_synthesize)
+
+    def run(name):
+        lower = torch.autocast(device.type, torch.bfloat16, enabled="bfloat16" in name)
+        with torch.inference_mode(), lower:
+            return (compiled if "compiled" in name else models[name].re_synthesize)(rgb)
+
+    return _measure({name: (lambda n=name: run(n)) for name in models}, 1, device, rounds)
+
+
+def _measure(variants, images, device, rounds):
+    seconds = {name: [] for name in variants}
+    for _ in range(rounds + 1):
+        for name, run in variants.items():
+            began = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds[name].append(time.perf_counter() - began)
+    first = next(iter(seconds))
+    rows = [(name, images / statistics.median(taken[1:]), statistics.median(seconds[first][1:]) /
+             statistics.median(taken[1:]), taken[0]) for name, taken in seconds.items()]  # fmt: skip
+    return pd.DataFrame(rows, columns=["variant", "images/s", "times as fast", "first step, s"])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m lib.benchmark", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="cpu or cuda; the GPU where there is one")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    device = torch.device(options.device or train.device())
+    large = device.type == "cuda"
+    backbone, size, batch = ("tf_efficientnet_b4", 320, 32) if large else ("tf_efficientnet_lite0", 128, 16)
+    sizes, side = (
+        ({}, 1024) if large else ({"num_features": 32, "growth_rate": 16, "num_blocks": 4, "num_layers": 4}, 256)
+    )
+    name = torch.cuda.get_device_name(device) if large else f"CPU, {torch.get_num_threads()} threads"
+    tables = {
+        f"PEL, {backbone}, {size} px, batches of {batch}": pel_training(device, backbone, size, batch, options.rounds),
+        f"RDN, {side} px": rdn_inference(device, sizes, side, options.rounds),
+    }
+    for title, table in tables.items():
+        print(f"{title} ({name})\n{table.to_string(index=False, float_format='%.2f')}\n")
+    whole = pd.concat([table.assign(what=title, device=name) for title, table in tables.items()])
+    paths.replace(paths.RESULTS / "model_benchmark.csv", lambda file: whole.to_csv(file, index=False))
+    if not large:
+        print("CUDA: not measured here")
+
+
+if __name__ == "__main__":
+    main()
