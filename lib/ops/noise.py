@@ -82,7 +82,7 @@ def noise_enhance(x, weight, bias, kernel_size=3, denoiser="median"):
     """
     sizes = _check_enhance(x, weight, bias, kernel_size, denoiser)
     out = None
-    for size, scale in zip(sizes, weight.reshape(len(bias), -1).unbind(1), strict=True):
+    for size, scale in zip(sizes, weight.reshape(len(bias), len(sizes)).unbind(1), strict=True):
         if out is None and denoiser == "median" and size > 1:
             needs_index = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad or bias.requires_grad)
             out = torch.ops.deepfake.noise_enhance(x, scale, bias, size, needs_index)[0]
@@ -97,7 +97,7 @@ def noise_enhance_ref(x, weight, bias, kernel_size=3, denoiser="median"):
     sizes = _check_enhance(x, weight, bias, kernel_size, denoiser)
     denoise = median_filter_ref if denoiser == "median" else DENOISERS[denoiser]
     residuals = torch.stack([x - denoise(x, size) for size in sizes], 2).flatten(1, 2)
-    kernel = weight.reshape(len(bias), -1, 1, 1).to(x.dtype)
+    kernel = weight.reshape(len(bias), len(sizes), 1, 1).to(x.dtype)
     return x + F.conv2d(residuals.sigmoid(), kernel, bias.to(x.dtype), groups=len(bias))
 
 

@@ -33,7 +33,7 @@ def backward(grad, x, weight, index, size):
     height, width = grad.shape[2:]
     received = sent.new_zeros(*grad.shape[:2], height + size - 1, width + size - 1)
     for number, window in enumerate(_windows(received, size)):
-        window += sent * (index == number)
+        window += torch.where(index == number, sent, 0)  # a product would spread NaN
     received = _fold(received, size // 2)
     if weight is None:
         return received.to(grad.dtype), None, None

@@ -48,9 +48,9 @@ def backward(grad, x, weight, index, size):
                 ROWS[3], COLUMNS, num_warps=4,
             )  # fmt: skip
         grad_x = torch.empty_like(grad)
-        grid = _grid(planes, height, width * step, ROWS[3])
+        grid = _grid(planes, height, width * step, ROWS[size])
         _collect[grid](
-            grad, sent, index, grad_x, height, width, step, size, weight is not None, ROWS[3], COLUMNS, num_warps=4
+            grad, sent, index, grad_x, height, width, step, size, weight is not None, ROWS[size], COLUMNS, num_warps=4
         )
     if weight is None:
         return grad_x, None, None
@@ -163,11 +163,11 @@ def _send(
 def _senders(i, offset, size, SIZE: tl.constexpr):
     """Return as bits which places of the window around i + offset are i, directly or mirrored at a border."""
     centre = i + offset
-    bits = tl.zeros_like(centre).to(tl.int64)
+    bits = tl.zeros_like(centre)
     for place in tl.static_range(SIZE):
         same = _mirror(centre + (place - SIZE // 2), size) == i
-        bits = bits | (same & (centre >= 0) & (centre < size)).to(tl.int64) << place
-    return bits
+        bits = bits | (same & (centre >= 0) & (centre < size)).to(tl.int32) << place
+    return bits.to(tl.int64) if SIZE > 5 else bits  # SIZE * SIZE bits will be needed
 
 
 @triton.jit
@@ -193,7 +193,7 @@ def _collect(
         accepted = spread[:, None] * xs[None, :]
         valid = inside & (accepted != 0)
         there = at + (i // SIZE - SIZE // 2) * length + (i % SIZE - SIZE // 2) * STEP
-        found = tl.load(index + there, mask=valid, other=0).to(tl.int64)
+        found = tl.load(index + there, mask=valid, other=0).to(accepted.dtype)
         value_sent = tl.load(sent + there, mask=valid, other=0.0).to(tl.float32)
         received += tl.where(valid & (((accepted >> found) & 1) != 0), value_sent, 0.0)
     result = received

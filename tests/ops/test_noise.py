@@ -6,8 +6,8 @@ import torch
 from lib import ops
 
 
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
-@pytest.mark.parametrize("size", [(16, 16), (9, 14), (5, 4)])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("size", [(16, 16), (9, 14), (5, 5)])
 def test_the_median_is_the_one_that_scipy_computes(kernel_size, size):
     x = torch.randn(2, 3, *size)
     expected = scipy.ndimage.median_filter(x.numpy(), size=(1, 1, kernel_size, kernel_size), mode="mirror")
@@ -39,11 +39,39 @@ def test_among_equal_neighbours_the_first_in_reading_order_gets_the_gradient():
     assert grad[0, 0, 1, 1] == 1
 
 
+@pytest.mark.parametrize("kernel_size", [5, 7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_that_rule_holds_for_every_kernel_size(kernel_size, dtype):
+    x = torch.zeros(1, 2, 9, 9, dtype=dtype, requires_grad=True)
+    grad = torch.autograd.grad(ops.median_filter(x, kernel_size)[0, 0, 4, 4], x)[0]
+    first = 4 - kernel_size // 2
+    assert grad[0, 0, first, first] == grad.sum() == 1
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last", "strided", "expanded", "cropped"])
+def test_every_layout_gives_the_twins_outputs_and_gradients_in_its_own_memory_format(kernel_size, layout):
+    x = torch.randn(3, 6, 9, 8)
+    last = x.to(memory_format=torch.channels_last)
+    x = {"contiguous": x, "channels_last": last, "strided": x[:, ::2], "expanded": x[:1].expand_as(x),
+         "cropped": last[..., 1:]}[layout]  # fmt: skip
+    x = x.detach().requires_grad_()
+    weight, bias = torch.randn(2, x.shape[1]).requires_grad_().unbind()
+    ours, twin = (op(x, weight, bias, kernel_size) for op in (ops.noise_enhance, ops.noise_enhance_ref))
+    torch.testing.assert_close(ours, twin)
+    kept = torch.channels_last if layout in ("channels_last", "cropped") else torch.contiguous_format
+    assert ours.is_contiguous(memory_format=kept)
+    pull = torch.randn_like(twin)
+    for a, b in zip(*(torch.autograd.grad(y, (x, weight, bias), pull) for y in (ours, twin)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
 def test_gradients_pass_gradcheck():
     x = torch.randperm(2 * 5 * 4).double().reshape(1, 2, 5, 4).requires_grad_()  # no ties: differentiable
     weight, bias = torch.randn(2, 2, dtype=torch.float64).requires_grad_().unbind()
     torch.autograd.gradcheck(ops.median_filter, x)
-    torch.autograd.gradcheck(ops.noise_enhance, (x * 0.1, weight, bias))
+    for op in (ops.noise_enhance, ops.noise_enhance_ref):
+        torch.autograd.gradcheck(op, (x * 0.1, weight, bias))
 
 
 def test_the_median_of_a_constant_is_the_constant_and_one_outlier_disappears():
@@ -108,6 +136,7 @@ def test_a_kernel_of_one_leaves_no_noise():
         (torch.zeros(1, 1, 8, 8, dtype=torch.long), 3, "x: needs a float dtype"),
         (torch.rand(1, 1, 8, 8), 4, "kernel_size: needs an odd number, has 4"),
         (torch.rand(1, 1, 8, 8), -1, "kernel_size: needs an odd number"),
+        (torch.rand(1, 1, 32, 32), 17, "kernel_size: needs at most 15, has 17"),
         (torch.rand(1, 1, 2, 8), 5, r"x: \(2, 8\) pixels are too few for kernel_size 5"),
     ],
 )

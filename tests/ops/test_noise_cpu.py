@@ -1,0 +1,156 @@
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+import torch
+
+from lib import ops
+from lib.ops import noise_cpu, noise_eager
+
+pytestmark = pytest.mark.skipif(noise_cpu.library() is None, reason="needs a C++ compiler")
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+SHAPES = [(2, 3, 9, 14), (1, 5, 4, 4), (1, 1, 4, 150), (1, 70, 40, 33)]  # the last in several tiles
+
+
+def random(shape, dtype, layout, ties):
+    x = torch.randint(-3, 4, shape) if ties else torch.randn(shape)
+    return x.to(dtype, memory_format=layout)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_compiled_kernels_give_the_numbers_of_the_plain_ones(size, dtype, layout, ties):
+    for shape in SHAPES:
+        x, grad = (random(shape, dtype, layout, ties) for _ in range(2))
+        weight, bias = torch.randn(2, shape[1]).unbind()
+        (median, index), expected = (k.forward(x, None, None, size, True) for k in (noise_cpu, noise_eager))
+        assert torch.equal(median, expected[0])
+        assert torch.equal(index, expected[1])
+        assert torch.equal(noise_cpu.forward(x, None, None, size, False)[0], median)
+        for needs_index in (True, False):
+            ours, expected = (k.forward(x, weight, bias, size, needs_index)[0] for k in (noise_cpu, noise_eager))
+            torch.testing.assert_close(ours, expected)
+        for arguments in ((grad, x, weight, index, size), (grad, None, None, index, size)):
+            for a, b in zip(*(k.backward(*arguments) for k in (noise_cpu, noise_eager)), strict=True):
+                if a is not None:
+                    torch.testing.assert_close(a, b, rtol=1e-4 if a.dtype == torch.float32 else None,
+                                               atol=1e-4 if a.dtype == torch.float32 else None)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_results_do_not_depend_on_the_number_of_threads(layout):
+    x = torch.randn(2, 24, 90, 70).to(memory_format=layout).requires_grad_()
+    weight, bias = torch.randn(2, 24).requires_grad_().unbind()
+    results, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            out = ops.noise_enhance(x, weight, bias)
+            results.append((out, *torch.autograd.grad(out.square().sum(), (x, weight, bias))))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_what_is_not_finite_spreads_as_in_the_plain_kernels(value, size):
+    x = torch.randn(1, 2, 12, 12)
+    x[0, 0, 0, 3] = x[0, 1, 6, 6] = value
+    weight, bias = torch.randn(2, 2).unbind()
+    for arguments in ((x, None, None, size, True), (x, weight, bias, size, False)):
+        ours, expected = (kernels.forward(*arguments) for kernels in (noise_cpu, noise_eager))
+        torch.testing.assert_close(ours, expected, equal_nan=True)
+    index = noise_cpu.forward(x, None, None, size, True)[1]
+    ours, expected = (k.backward(torch.ones_like(x), x, weight, index, size) for k in (noise_cpu, noise_eager))
+    torch.testing.assert_close(ours, expected, equal_nan=True)
+
+
+def test_the_fast_sigmoid_is_a_sigmoid():
+    noise = torch.linspace(-100, 100, 4001).double()
+    x = torch.zeros(1, 1, 3, 3 * len(noise))
+    x[0, 0, 1, 1::3] = noise.float()  # single impulses: their median is 0
+    gate = ops.noise_enhance(x, torch.ones(1), torch.zeros(1))[0, 0, 1, 1::3].double() - noise
+    assert (gate - noise.sigmoid()).abs().max() < 1e-5  # x + gate is rounded to float32
+    at = noise.abs() < 1
+    assert ((gate - noise.sigmoid()).abs() / noise.sigmoid())[at].max() < 1e-6
+
+
+def run(program, **environment):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+
+
+PROGRAM = """
+import torch
+from lib import ops
+torch.manual_seed(0)
+x, weight, bias = torch.randn(1, 3, 8, 9, requires_grad=True), torch.randn(3), torch.randn(3)
+out = ops.noise_enhance(x, weight, bias)
+print(sum("libgomp" in line and "r-xp" in line for line in open("/proc/self/maps")))
+print(bool(ops.noise_cpu.library()), *out.flatten().tolist(), *torch.autograd.grad(out.sum(), x)[0].flatten().tolist())
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return run(PROGRAM)
+
+
+def test_without_a_compiler_come_the_same_numbers_and_one_line_that_says_why(compiled, tmp_path):
+    without = run(PROGRAM, CXX="/no/compiler", TORCH_EXTENSIONS_DIR=str(tmp_path))
+    notices = [line for line in without.stderr.splitlines() if "UserWarning" in line]
+    assert len(notices) == 1
+    assert "no compiled CPU kernels" in notices[0] and "/no/compiler" in notices[0]
+    assert compiled.stderr == ""
+    (kind, *numbers), (other, *expected) = (done.stdout.splitlines()[1].split() for done in (without, compiled))
+    assert (kind, other) == ("False", "True")
+    torch.testing.assert_close(*(torch.tensor(list(map(float, n))) for n in (numbers, expected)))
+
+
+def test_a_failed_build_names_the_compilers_first_complaint(monkeypatch, tmp_path):
+    broken = tmp_path / "noise.cpp"
+    broken.write_text("this is no C++")
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setattr(noise_cpu, "SOURCE", broken)
+    with pytest.warns(UserWarning, match="no compiled CPU kernels.*noise.cpp:1") as notices:
+        assert noise_cpu.library.__wrapped__() is None
+    assert len(notices) == 1 and "\n" not in str(notices[0].message)
+
+
+def test_code_for_another_processor_is_never_loaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    monkeypatch.setattr(noise_cpu.subprocess, "run", lambda command, cwd, **_: (cwd / "noise.so").touch())
+    monkeypatch.setattr(noise_cpu, "_network_code", str)
+    monkeypatch.setattr(noise_cpu.tempfile, "TemporaryDirectory", lambda dir: _Folder(tmp_path / "build"))
+    here = noise_cpu._build()
+    monkeypatch.setattr(noise_cpu, "_processor", lambda: "flags: fewer")
+    assert noise_cpu._build() != here
+
+
+class _Folder:
+    def __init__(self, path):
+        self.path = path
+        path.mkdir(exist_ok=True)
+
+    def __enter__(self):
+        return self.path
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_the_kernels_bring_no_second_openmp_into_the_process(compiled):
+    assert int(compiled.stdout.splitlines()[0]) <= 1
+
+
+def test_using_the_kernels_prints_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        noise_cpu.library.__wrapped__()
