@@ -1,7 +1,8 @@
 """How fast the operations of PEL are beside their plain twins, kornia and the floor: `python -m lib.ops.benchmark`.
 
-The floor of an operation is the time of copying as many bytes as it has to read and write. All candidates of a row run
-one after the other, round by round, so that whatever else the machine does meets them alike; the median round counts.
+The floor of an operation is the time of making a copy (`clone`) that reads and writes as many bytes as it must. All
+candidates of a row run one after the other, round by round, so that whatever else the machine does meets them alike;
+the median round counts.
 """
 
 import argparse
@@ -73,7 +74,10 @@ def roofline(measured, ax, peak=None):
         ax.plot(x, reference, marker, color="lightgrey", markeredgecolor="black")
         ax.plot(x, ours, marker, color=figures.COLOURS[0], markeredgecolor="black", label=name)
     ax.set(xlabel="operations per byte that must be moved", ylabel="billion operations per second")
-    ax.set_title(f"Grey: as the paper writes it; colour: ours\nroofs: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")
+    times = (measured["reference"] / measured["ours"]).max()
+    ax.set_title(
+        f"Up to {times:.0f} times as fast as the plain way (grey)\nroofs: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
+    )
     ax.legend(loc="lower right", fontsize=8)
 
 
@@ -152,8 +156,7 @@ def _basis(like):
 
 def _copy(moved, device):
     source = torch.zeros(moved // 2, dtype=torch.uint8, device=device)
-    target = torch.ones_like(source)
-    return lambda: target.copy_(source)
+    return source.clone  # into new memory, as every operation here writes its result
 
 
 def _kornia():

@@ -43,8 +43,8 @@ def frequency_stem(rgb, weight, bias=None, stride=2, padding=3):
     with torch.autocast(rgb.device.type, enabled=False):
         kernel, shift = compose(weight, bias)
     # With so few input channels the channels_last convolution is the faster one, a copy of the image included.
-    rgb, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (_reflect(rgb, padding), kernel))
-    return F.conv2d(rgb, kernel, shift, stride=stride)
+    rgb, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (rgb, kernel))
+    return F.conv2d(_reflect(rgb, padding), kernel, shift, stride=stride)
 
 
 def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):
