@@ -3,7 +3,6 @@
 import nbformat
 
 from lib import paths
-from lib.train import replace
 
 
 def write_back():
@@ -20,7 +19,7 @@ def write_back():
             cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
             if cell.cell_type == "code":
                 cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-        replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
+        paths.replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
         print(f"{paths.show(source)}: {source.stat().st_size / 1e6:.2f} MB")
 
 
