@@ -18,9 +18,14 @@ def write_back():
         for cell in notebook.cells:
             cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
             if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+                cell.outputs = [output for output in cell.outputs if not _passing(output)]
         paths.replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
         print(f"{paths.show(source)}: {source.stat().st_size / 1e6:.2f} MB")
+
+
+def _passing(output):
+    """Say whether an output was only of use while the notebook ran: a progress bar, or what goes to stderr."""
+    return output.get("name") == "stderr" or "%|" in output.get("data", {}).get("text/plain", "")
 
 
 if __name__ == "__main__":

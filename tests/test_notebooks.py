@@ -66,3 +66,12 @@ def test_a_stage_of_the_pipeline_is_named_like_its_notebook():
         notebook = f"notebooks/{numbered[name].name}"
         assert notebook in stage["cmd"]
         assert notebook in stage["deps"]
+
+
+def test_no_progress_bar_is_left_in_a_committed_notebook():
+    from lib.notebooks import _passing
+
+    bar = {"output_type": "display_data", "data": {"text/plain": "scoring:  90%|######### | 9/10 [00:05<00:00]"}}
+    table = {"output_type": "execute_result", "data": {"text/plain": "accuracy 90 %"}}
+    warning = {"output_type": "stream", "name": "stderr", "text": "a warning"}
+    assert [_passing(output) for output in (bar, table, warning)] == [True, False, True]
