@@ -54,7 +54,8 @@ def test_the_transforms_are_those_of_scipy():
     spectrum = scipy.fft.dctn(image, axes=(1, 2), norm="ortho")
     for band, base in zip(bands, head.bands.base.numpy(), strict=True):
         np.testing.assert_allclose(band, scipy.fft.idctn(spectrum * base, axes=(1, 2), norm="ortho"), atol=1e-5)
-    np.testing.assert_allclose(dct_matrix(10) @ image[0, :10, :10].astype(np.float32) @ dct_matrix(10).T,
+    matrix = dct_matrix(10).numpy()
+    np.testing.assert_allclose(matrix @ image[0, :10, :10] @ matrix.T,
                                scipy.fft.dctn(image[0, :10, :10], norm="ortho"), atol=1e-5)  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def test_the_statistics_of_299_pixels_are_six_maps_of_149():
 def test_a_mix_block_starts_as_the_identity_and_then_carries_each_stream_into_the_other():
     block, maps = MixBlock(4), list(torch.randn(2, 3, 4, 5, 5))
     for x, y in zip(block(maps), maps, strict=True):
-        torch.testing.assert_close(x, y)
+        torch.testing.assert_close(x, y, atol=1e-4, rtol=1e-4)  # batch norm divides by a little more than the deviation
     torch.nn.init.constant_(block.gates, 2.0)
     before = block(maps)
     after = block([maps[0], maps[1] * torch.rand_like(maps[1])])
