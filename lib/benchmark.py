@@ -7,7 +7,6 @@ torch.compile does its work, is told apart.
 import argparse
 import contextlib
 import statistics
-import time
 from unittest import mock
 
 import pandas as pd
@@ -16,6 +15,7 @@ import torch
 from lib import ops, paths, train
 from lib.models import pel
 from lib.models.rdn import RDN
+from lib.ops.benchmark import by_round
 
 
 def pel_training(device, backbone, size, batch, rounds):
@@ -72,17 +72,10 @@ def rdn_inference(device, sizes, size, rounds):
 
 
 def _measure(variants, images, device, rounds):
-    seconds = {name: [] for name in variants}
-    for _ in range(rounds + 1):
-        for name, run in variants.items():
-            began = time.perf_counter()
-            run()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            seconds[name].append(time.perf_counter() - began)
-    first = next(iter(seconds))
-    rows = [(name, images / statistics.median(taken[1:]), statistics.median(seconds[first][1:]) /
-             statistics.median(taken[1:]), taken[0]) for name, taken in seconds.items()]  # fmt: skip
+    times = by_round(variants, device, rounds)
+    medians = {name: statistics.median(taken[1:]) / 1000 for name, taken in times.items()}
+    first = next(iter(medians.values()))
+    rows = [(n, images / medians[n], first / medians[n], times[n][0] / 1000) for n in variants]
     return pd.DataFrame(rows, columns=["variant", "images/s", "times as fast", "first step, s"])
 
 

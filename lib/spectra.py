@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from lib.ops.dct import dct_matrix
+
 EPSILON = 1e-8
 
 
@@ -197,10 +199,5 @@ def _between_rings(values, size):
     return field
 
 
-@functools.cache
-@torch.inference_mode(False)  # a constant first made under inference mode could not be used in training later
-def _dct_matrix(size, dtype, device):
-    n = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(torch.pi * (2 * n + 1) * n[:, None] / (2 * size)) * (2 / size) ** 0.5
-    matrix[0] /= 2**0.5
-    return matrix.to(device, dtype)
+# Kept, made outside of inference mode: a constant first made under it could not be used in training later.
+_dct_matrix = functools.cache(torch.inference_mode(False)(dct_matrix))

@@ -200,17 +200,9 @@ def test_the_generators_never_see_a_person_of_val_or_test():
 
 
 @ALL
-def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, tmp_path, monkeypatch):
+def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, tmp_path, interrupted):
     unbroken = train.train(name, SETTINGS, 0, tmp_path / "unbroken", progress=False)
-    step, calls = train.Training.step, []
-
-    def killed(self):
-        calls.append(0)
-        if len(calls) == 7:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(train.Training, "step", killed)
+    calls = interrupted(train.Training, "step", at=7)
     with pytest.raises(KeyboardInterrupt):
         train.train(name, SETTINGS, 0, tmp_path / "killed", progress=False)
     resumed = train.train(name, SETTINGS, 0, tmp_path / "killed", progress=False)

@@ -10,7 +10,6 @@ Zhao et al., 2020).
 import argparse
 import bisect
 import copy
-import dataclasses
 import itertools
 import json
 import math
@@ -27,6 +26,7 @@ from lib import paths
 from lib.data import image, orl
 from lib.generators.layers import Discriminator
 from lib.generators.progan import ProGAN
+from lib.generators.state import State
 from lib.generators.stylegan import StyleGAN
 from lib.generators.stylegan2 import ResidualDiscriminator, StyleGAN2
 from lib.params import load
@@ -94,7 +94,7 @@ def r1(discriminator, images, growth):
     return gradient.square().sum((1, 2, 3)).mean()
 
 
-class Training:
+class Training(State):
     """The state of one training: networks, optimisers, number of images seen. One step = one batch for each network.
 
     splits: whose photographs teach the generator, the people of these splits.
@@ -118,9 +118,8 @@ class Training:
         self.seen, self.history = 0, []
 
     @property
-    def config(self):
-        """What a training must have in common with one that it goes on from."""
-        return {"settings": dataclasses.asdict(self.settings)}
+    def trained(self):
+        return self.generator
 
     @property
     def total(self):
@@ -178,32 +177,9 @@ class Training:
         self.discriminator.requires_grad_(True)
         return loss
 
-    def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
-
-    @torch.no_grad()
-    def _average(self):
-        half_life = min(1000 * self.settings.average_thousands, 0.1 * self.seen)
-        weight = 1 - 0.5 ** (self.settings.batch_size / half_life)
-        for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            mean.lerp_(value, weight)
-        for mean, value in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            mean.copy_(value)
-
-    def state_dict(self):
-        networks = [self.generator, self.discriminator, self.average, *self.optimisers]
-        state = {"config": self.config, "seen": self.seen, "history": self.history}
-        return state | {"networks": [n.state_dict() for n in networks]}
-
     def sheet(self, growth):
         """A sheet of faces to look at, uint8 (H, W), drawn at a growth."""
         return preview(self.average, growth)
-
-    def load_state_dict(self, state):
-        self.seen, self.history = state["seen"], state["history"]
-        networks = [self.generator, self.discriminator, self.average, *self.optimisers]
-        for network, saved in zip(networks, state["networks"], strict=True):
-            network.load_state_dict(saved)
 
 
 @torch.no_grad()

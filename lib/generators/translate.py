@@ -9,7 +9,6 @@ heart.
 
 import argparse
 import copy
-import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from lib import paths
 from lib.data import orl
 from lib.generators import images
 from lib.generators.stargan2 import Reader, StarGAN2
+from lib.generators.state import State
 from lib.generators.train import WEIGHTS, augment, r1, run, to_uint8
 
 EVERY = frozenset(range(1, 11))
@@ -53,7 +53,7 @@ class Translation:
     report_every: int = 2000
 
 
-class Translating:
+class Translating(State):
     """The state of one training of a StarGAN2, for `lib.generators.train.run`: one step = one batch."""
 
     growth = None
@@ -79,8 +79,8 @@ class Translating:
         self.seen, self.history = 0, []
 
     @property
-    def config(self):
-        return {"settings": dataclasses.asdict(self.settings)}
+    def trained(self):
+        return self.model
 
     @property
     def total(self):
@@ -143,9 +143,6 @@ class Translating:
             optimiser.step()
         return {"loss_generator": adversarial.item()} | {f"loss_{key}": term.item() for key, term in terms.items()}
 
-    def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
-
     def _styles(self, source, domains, by_latent):
         return (self.model.mapping if by_latent else self.model.encoder)(source, domains)
 
@@ -160,13 +157,6 @@ class Translating:
         return self._draw(torch.stack([place[torch.randint(len(place), ())] for place in places]))[0]
 
     @torch.no_grad()
-    def _average(self):
-        half_life = min(1000 * self.settings.average_thousands, 0.1 * self.seen)
-        weight = 1 - 0.5 ** (self.settings.batch_size / half_life)
-        for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            mean.lerp_(value, weight)
-
-    @torch.no_grad()
     def sheet(self, growth=None, count=8):
         """Photographs above their translations to the other domain by three latent vectors: uint8 (H, W)."""
         places = torch.linspace(0, len(self.images) - 1, count).long()
@@ -175,17 +165,6 @@ class Translating:
         z = torch.randn(3, 1, self.settings.latent, generator=random).expand(-1, count, -1).to(self.device)
         rows = [real, *(self.average.translate(real, domains, z=row) for row in z)]
         return np.concatenate([np.concatenate(list(to_uint8(row)), 1) for row in rows])
-
-    def state_dict(self):
-        networks = [self.model, self.discriminator, self.average, *self.optimisers]
-        state = {"config": self.config, "seen": self.seen, "history": self.history}
-        return state | {"networks": [n.state_dict() for n in networks]}
-
-    def load_state_dict(self, state):
-        self.seen, self.history = state["seen"], state["history"]
-        networks = [self.model, self.discriminator, self.average, *self.optimisers]
-        for network, saved in zip(networks, state["networks"], strict=True):
-            network.load_state_dict(saved)
 
 
 def photographs_of(split):

@@ -5,14 +5,13 @@ released: the five places of the mask are those of its figure; lib/data/landmark
 """
 
 import torch.nn.functional as F
-from torch import nn
 
-from lib.models.xception import Trunk, check_rgb
+from lib.models.xception import Xception, check_rgb
 
 MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the fifth place
 
 
-class ADDNet(nn.Module):
+class ADDNet(Xception):
     """ADDNet-2D: rgb float (N, 3, H, W) and mask (N, 1, H, W), both in [0, 1] -> logits (N,), high = fake.
 
     The mask, averaged down to each size, multiplies the image and what comes out of the stem and of blocks 1, 2 and 3.
@@ -20,12 +19,6 @@ class ADDNet(nn.Module):
     """
 
     inputs = ("rgb", "mask")
-
-    def __init__(self, pretrained=True, width=1.0, drop_rate=0.0):
-        super().__init__()
-        self.trunk = Trunk(3, pretrained, width)
-        self.dropout = nn.Dropout(drop_rate)
-        self.classifier = nn.Linear(self.trunk.num_features, 1)
 
     def forward(self, rgb, mask=None):
         check_rgb(rgb)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib.models.xception import Trunk, check_rgb
+from lib.ops.dct import dct_matrix
 
 STREAMS = ("fad", "lfs")
 PRESETS = ("published", "released")
@@ -150,11 +151,3 @@ class F3Net(nn.Module):
             if str(number) in self.mix:
                 maps = self.mix[str(number)](maps)
         return self.classifier(self.dropout(torch.cat([x.mean((2, 3)) for x in maps], 1)))[:, 0]
-
-
-def dct_matrix(size):
-    """Return the orthonormal DCT-II matrix, float32 (size, size); row = frequency."""
-    n = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(math.pi * (n + 0.5) * n[:, None] / size) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix.float()

@@ -45,16 +45,20 @@ def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images
 
 def paired(candidates, device, rounds):
     """Time functions side by side: {name: median milliseconds over `rounds`}, one warm-up round apart."""
+    return {name: statistics.median(taken[1:]) for name, taken in by_round(candidates, device, rounds).items()}
+
+
+def by_round(candidates, device, rounds):
+    """Run functions in turn: {name: milliseconds of the warm-up round and of each of `rounds`}."""
     times = {name: [] for name in candidates}
-    for turn in range(rounds + 1):
+    for _ in range(rounds + 1):
         for name, run in candidates.items():
             _settle(device)
             began = time.perf_counter()
             run()
             _settle(device)
-            if turn:
-                times[name].append(1000 * (time.perf_counter() - began))
-    return {name: statistics.median(values) for name, values in times.items()}
+            times[name].append(1000 * (time.perf_counter() - began))
+    return times
 
 
 def roofline(measured, ax, peak=None):

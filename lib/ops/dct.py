@@ -81,10 +81,16 @@ def dct_filters(dtype=torch.float32, device="cpu"):
 
 def dct_basis():
     """Return the 64 orthonormal 8x8 DCT-II patterns, float64 (64, 8, 8); pattern row * 8 + column first."""
-    n = torch.arange(8, dtype=torch.float64)
-    waves = torch.cos(math.pi * (2 * n + 1) * n[:, None] / 16) / 2
-    waves[0] /= math.sqrt(2)
+    waves = dct_matrix(8, torch.float64)
     return torch.einsum("uy,vx->uvyx", waves, waves).flatten(0, 1)
+
+
+def dct_matrix(size, dtype=torch.float32, device=None):
+    """Return the orthonormal DCT-II matrix (size, size); row = frequency."""
+    n = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(math.pi * (2 * n + 1) * n[:, None] / (2 * size)) * math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(device, dtype)
 
 
 def _reflect(rgb, padding):

@@ -166,23 +166,13 @@ def test_a_mask_is_cut_with_the_box_of_its_face(world):
         assert (np.abs(read_image(row.mask)[..., 0].astype(int) - expected) < 64).mean() > 0.97
 
 
-def test_an_interrupted_run_continues_and_ends_as_if_it_had_not_been_interrupted(world, monkeypatch):
-    cut, count = faces.cut_video, 0
-
-    def killed(*arguments):
-        nonlocal count
-        count += 1
-        if count == 4:
-            raise KeyboardInterrupt
-        return cut(*arguments)
-
-    monkeypatch.setattr(faces, "cut_video", killed)
+def test_an_interrupted_run_continues_and_ends_as_if_it_had_not_been_interrupted(world, interrupted, monkeypatch):
+    calls = interrupted(faces, "cut_video", at=4)
     with pytest.raises(KeyboardInterrupt):
         faces.prepare(world.params, progress=False)
-    count = 100
     continued = faces.prepare(world.params, progress=False)
-    assert count == 104  # of 7 readable videos 3 were finished before
-    assert faces.prepare(world.params, progress=False).equals(continued) and count == 104
+    assert len(calls) == 4 + 4  # of 7 readable videos 3 were finished before
+    assert faces.prepare(world.params, progress=False).equals(continued) and len(calls) == 8
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "fresh")
     fresh = faces.prepare(world.params, progress=False)
     assert fresh.drop(columns=["path", "mask"]).equals(continued.drop(columns=["path", "mask"]))

@@ -66,22 +66,13 @@ def test_a_damaged_archive_and_a_damaged_image_cost_one_line_each(world, pack, c
         read_image(path)
 
 
-def test_an_interrupted_run_continues_with_the_same_images(world, monkeypatch):
-    unpack, count = wild.unpack, 0
-
-    def killed(*arguments):
-        nonlocal count
-        count += 1
-        if count == 5:
-            raise KeyboardInterrupt
-        return unpack(*arguments)
-
-    monkeypatch.setattr(wild, "unpack", killed)
+def test_an_interrupted_run_continues_with_the_same_images(world, interrupted):
+    calls = interrupted(wild, "unpack", at=5)
     with pytest.raises(KeyboardInterrupt):
         faces.prepare(world.params, progress=False)
     table = faces.prepare(world.params, progress=False)
-    assert count == 5 + 12  # four archives were finished before, the fifth was asked for twice
-    assert faces.prepare(world.params, progress=False).equals(table) and count == 17
+    assert len(calls) == 5 + 12  # four archives were finished before, the fifth was asked for twice
+    assert faces.prepare(world.params, progress=False).equals(table) and len(calls) == 17
 
 
 def test_members_that_would_leave_the_folder_are_left_out(tmp_path, pack):

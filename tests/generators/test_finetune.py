@@ -94,19 +94,11 @@ def test_a_finetuning_starts_from_the_bundled_weights_and_its_discriminator_lear
 
 
 @KINDS
-def test_a_killed_finetuning_ends_with_the_same_weights_as_an_unbroken_one(kind, weights, tmp_path, monkeypatch):
+def test_a_killed_finetuning_ends_with_the_same_weights_as_an_unbroken_one(kind, weights, tmp_path, interrupted):
     arguments = ("progan", kind, SETTINGS, GENERATORS, 0)
     options = {"weights": weights, "progress": False}
     unbroken, report = finetune.finetune(*arguments, tmp_path / "unbroken", tmp_path, **options)
-    step, calls = finetune.Finetuning.step, []
-
-    def killed(self):
-        calls.append(0)
-        if len(calls) == 11:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(finetune.Finetuning, "step", killed)
+    calls = interrupted(finetune.Finetuning, "step", at=11)
     with pytest.raises(KeyboardInterrupt):
         finetune.finetune(*arguments, tmp_path / "killed", tmp_path, **options)
     resumed, again = finetune.finetune(*arguments, tmp_path / "killed", tmp_path, **options)

@@ -58,17 +58,9 @@ def test_people_with_and_without_glasses_teach_both_domains():
     assert of_domain.shape == (3, 1, 16, 16)
 
 
-def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path, monkeypatch):
+def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path, interrupted):
     unbroken = translate.train(SETTINGS, 0, tmp_path / "unbroken", progress=False)
-    step, calls = translate.Translating.step, []
-
-    def killed(self):
-        calls.append(0)
-        if len(calls) == 7:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(translate.Translating, "step", killed)
+    calls = interrupted(translate.Translating, "step", at=7)
     with pytest.raises(KeyboardInterrupt):
         translate.train(SETTINGS, 0, tmp_path / "killed", progress=False)
     resumed = translate.train(SETTINGS, 0, tmp_path / "killed", progress=False)

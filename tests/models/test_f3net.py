@@ -3,8 +3,9 @@ import pytest
 import scipy.fft
 import torch
 
-from lib.models.f3net import STREAMS, F3Net, FrequencyDecomposition, LocalStatistics, MixBlock, dct_matrix
+from lib.models.f3net import STREAMS, F3Net, FrequencyDecomposition, LocalStatistics, MixBlock
 from lib.models.xception import loss
+from lib.ops.dct import dct_matrix
 
 UNUSED = 2049  # the public code keeps the classifier of each Xception, which nothing reads
 
