@@ -4,7 +4,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lab data seeds notebooks lock clean
+.PHONY: repro test lab data seeds repro-all notebooks lock clean
 
 repro: data
 	dvc repro
@@ -26,6 +26,9 @@ data: $(READY)
 
 seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_seeds.csv
 	papermill notebooks/06_progressive_enhancement.ipynb results/notebooks/06_seeds.ipynb -k python3 -y 'seeds: [0, 1, 2, 3, 4]'
+
+repro-all: repro seeds ## and what takes hours: PEL over five seeds, the end-to-end stage of BTS over three
+	python -m lib.end_to_end --seeds 0 1 2
 
 notebooks: repro ## write the outputs of the last run back into notebooks/
 	python -m lib.notebooks

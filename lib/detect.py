@@ -23,6 +23,8 @@ DETECTORS = ("pel", "bts")
 THRESHOLD = 0.5
 # How a face is cut out of a video for Beyond the Spectrum, which is trained on pictures that are faces already.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
+LARGEST, STEP = 1024, 32  # pixels a side of the pictures whose failure is drawn; STEP: stride of the deepest stage
+SIDE = 2.6  # inches of a picture in a figure
 
 
 @dataclass
@@ -140,21 +142,57 @@ def cut(path, network, frames=None):
 def heatmap(result, checkpoint=None):
     """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
 
-    result: of `score`; of a video its most fake frame is drawn. Source: PEL Fig. 2, BTS Fig. 7.
+    result: of `score`; of a video its most fake frame is drawn. "bts" adds a row: what its re-synthesis makes of the
+    picture, and how much of each pixel it misses, at the picture's own resolution (up to LARGEST pixels a side).
+    Source: PEL Fig. 2, BTS Figs. 3 and 7.
     """
     network = load(result.detector, checkpoint)
-    rgb = torch.tensor(result.crop, device=train.device()).permute(2, 0, 1)[None] / 255
-    maps = explain.activation_maps(network.model, rgb)
+    maps = explain.activation_maps(network.model, _tensor(result.crop))
     heats = [explain.to_heat(stream, network.size)[0] for stream in maps.values()]
     pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
-    titles = [f"{result.verdict}, score {result.score:.3f}", *maps]
-    fig = figures.show_grid(pictures, titles, columns=len(pictures), side=2.6)
+    titles, tops = [f"{result.verdict}, score {result.score:.3f}", *maps], {}
+    if result.detector == "bts":
+        whole = _whole(result)
+        missed, tops = _missed(network.model, whole)
+        pictures += missed
+        titles += [f"re-synthesized, {len(whole)} px", *(f"{name}: what that misses" for name in tops)]
+    fig = figures.show_grid(pictures, titles, columns=1 + len(maps), side=SIDE)
     fig.set_figwidth(fig.get_figwidth() + 1)  # for the colour bar
-    scale = plt.cm.ScalarMappable(plt.Normalize(0, 1), "inferno")
-    bar = fig.colorbar(scale, ax=fig.axes, ticks=[0, 1], shrink=0.85, aspect=12)
+    fig.set_figheight(fig.get_figheight() + 0.8 * bool(tops))
+    evidence, failures = fig.axes[: len(maps) + 1], fig.axes[len(maps) + 2 :]
+    bar = figures.heat_bar(evidence, "evidence for fake in this face", ticks=[0, 1])
     bar.ax.set_yticklabels(["least", "most"])
-    bar.set_label("evidence for fake in this face")
+    for ax, (name, top) in zip(failures, tops.items(), strict=True):
+        grey_levels = name == "pixel"
+        unit = "grey levels of 255" if grey_levels else "units of the features"
+        figures.heat_bar(ax, unit, top * 255**grey_levels, location="bottom")
+    for ax in fig.axes[len(maps) + 1 : len(pictures)]:
+        ax.set_anchor("S")  # in line, though one has no bar
     return fig
+
+
+def _tensor(rgb):
+    return torch.tensor(rgb, device=train.device()).permute(2, 0, 1)[None] / 255
+
+
+def _whole(result):
+    """Return the central square of the picture that was scored, undiminished up to LARGEST; of a video the crop."""
+    if Path(result.path).suffix.lower() not in image.SUFFIXES:
+        return result.crop
+    rgb = image.read_image(result.path)
+    side = min(*rgb.shape[:2], LARGEST)
+    return image.resize(rgb, max(side // STEP, 1) * STEP)
+
+
+@torch.inference_mode()
+def _missed(model, rgb):
+    """Return the re-synthesized picture with an overlay a stage of what it misses, and {stage: where colours end}."""
+    failures = {name: failure[0].cpu() for name, failure in explain.failure_maps(model, _tensor(rgb)).items()}
+    # Not the largest: one glint would darken all the rest.
+    tops = {name: max(failure.quantile(0.999).item(), 1e-6) for name, failure in failures.items()}
+    output = model.re_synthesizer.re_synthesize(_tensor(rgb))[0].cpu()
+    heats = [failure.clamp(max=tops[name]) / tops[name] for name, failure in failures.items()]
+    return [output, *(figures.overlay(rgb, heat, 0.75) for heat in heats)], tops
 
 
 def expand(arguments):
@@ -236,7 +274,9 @@ def _line(result, as_json):
 
 def _save_heatmap(result, options, name):
     fig = heatmap(result, options.checkpoint)
-    paths.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png"))
+    largest = max(ax.images[0].get_array().shape[0] for ax in fig.axes if ax.images)
+    dpi = max(fig.dpi, 1.25 * largest / SIDE)  # no pixel of a large picture is lost, though titles take some room
+    paths.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png", dpi=dpi))
     plt.close(fig)
 
 

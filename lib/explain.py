@@ -1,16 +1,20 @@
-"""Class activation maps: which places of a face spoke for fake, in each stream of a detector.
+"""Which places of a face spoke for fake, in each stream of a detector, and where its re-synthesis fails.
 
-A map holds what a place adds to the evidence for fake, so it may be negative. Source: Zhou et al., CVPR 2016 (CAM);
-Selvaraju et al., ICCV 2017 (Grad-CAM, the same map where a pooled linear layer ends the network).
+A class activation map holds what a place adds to the evidence for fake, so it may be negative. Source: Zhou et al.,
+CVPR 2016 (CAM); Selvaraju et al., ICCV 2017 (Grad-CAM, the same map where a pooled linear layer ends the network).
 """
+
+import math
 
 import torch
 from torch.nn import functional as F
+from torchvision.transforms.functional import gaussian_blur
 
 from lib.models.pel import PEL
 from lib.models.residual_detector import FAKE
 
 SMALLEST = 4  # pixels a side; a coarser map does not tell eyes from mouth
+SMOOTHING = 1.5  # pixels: deviation of the Gaussian that calms a map of single pixels
 
 
 def activation_maps(model, rgb):
@@ -42,9 +46,32 @@ def residual_maps(model, rgb):
     """
     with torch.no_grad():
         residuals = model.residuals(rgb)
-    names = ["pixel" if stage == 0 else f"stage {stage}" for stage in model.stages]
-    parts = zip(names, model.detectors, residuals, strict=True)
+    parts = zip(_stage_names(model), model.detectors, residuals, strict=True)
     return {name: grad_cam(detector, residual) for name, detector, residual in parts}
+
+
+@torch.no_grad()
+def failure_maps(model, rgb):
+    """Return how much of each pixel the re-synthesis misses: {"pixel" or "stage i": float (N,H,W) >= 0}.
+
+    model: BeyondTheSpectrum; rgb: (N,3,H,W) in [0,1], H and W multiples of 4 of any size, not only that of its
+    training. The residuals that its detectors read, averaged over the channels: of the pixels in units of rgb, smoothed
+    by SMOOTHING; of a perceptual stage in units of its features, enlarged bilinearly. Not evidence for fake, of which
+    `activation_maps` tells: hair and edges leave much in every photograph. Source: BTS Eq. 2 and 4, Fig. 3.
+    """
+    maps = {}
+    for name, residual in zip(_stage_names(model), model.residuals(rgb), strict=True):
+        mean = residual.mean(1, keepdim=True)
+        if name == "pixel":
+            mean = gaussian_blur(mean, 2 * math.ceil(3 * SMOOTHING) + 1, SMOOTHING)
+        else:
+            mean = F.interpolate(mean, size=rgb.shape[2:], mode="bilinear", align_corners=False)
+        maps[name] = mean[:, 0]
+    return maps
+
+
+def _stage_names(model):
+    return ["pixel" if stage == 0 else f"stage {stage}" for stage in model.stages]
 
 
 def grad_cam(detector, residual):

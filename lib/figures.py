@@ -77,6 +77,13 @@ def overlay(rgb, heat, strength=0.5):
     return (1 - strength) * rgb + strength * plt.get_cmap("inferno")(heat)[..., :3]
 
 
+def heat_bar(axes, label, top=1.0, **options):
+    """Draw the colour bar of `overlay` for axes (one, or a list), from 0 to `top`; returns it."""
+    fig = axes[0].figure if isinstance(axes, list) else axes.figure
+    scale = plt.cm.ScalarMappable(plt.Normalize(0, top), "inferno")
+    return fig.colorbar(scale, ax=axes, label=label, shrink=0.85, aspect=12, **options)
+
+
 def roc(curves, ax=None):
     """Draw ROC curves; curves: {name: (labels, scores)}. Returns the axes."""
     ax = ax or plt.subplots(figsize=(5, 4.6))[1]
@@ -87,6 +94,66 @@ def roc(curves, ax=None):
     ax.set(xlabel="real items called fake (share)", ylabel="fake items caught (share)", xlim=(-0.01, 1), ylim=(0, 1.01))
     ax.legend(loc="lower right", fontsize=9)
     return ax
+
+
+def reliability(diagrams):
+    """Draw reliability diagrams, and below them how many images each point stands for; returns the figure.
+
+    diagrams: {name: what `lib.calibrate.reliability` returns}; bars are 95 % intervals.
+    """
+    fig, (ax, counts) = plt.subplots(2, 1, figsize=(5, 5.6), sharex=True, height_ratios=(3, 1))
+    ax.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, marker="", label="a score that keeps its word")
+    for (name, table), style in zip(diagrams.items(), _line_styles(), strict=False):
+        errors = (table["share"] - table["low"], table["high"] - table["share"])
+        ax.errorbar(table["probability"], table["share"], np.abs(errors), label=name, capsize=2, **style)
+        counts.plot(table["probability"], table["count"], **style)
+    ax.set(ylabel="fakes among them (share)", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    counts.set(xlabel="score: probability of fake", ylabel="images", yscale="log")
+    ax.legend(fontsize=9)
+    return fig
+
+
+STRENGTHS = {"jpeg": "JPEG quality", "blur": "blur kernel (pixels)", "noise": "noise deviation (grey levels)",
+             "crop": "share of the side cut away", "resize": "resized to (share of the side)"}  # fmt: skip
+MILDER = ("jpeg", "resize")  # changes whose larger strengths are the milder ones
+
+
+def robustness(curves, ylabel="AUC", columns=3):
+    """Draw a measure against the strength of each change: a panel a change, a line a detector; returns the figure.
+
+    curves: DataFrame of change ("jpeg", ...), strength (NaN: not changed), detector, value, low, high, of which the
+    last two become a band. Every panel runs from mild at the left to strong at the right, in even steps.
+    """
+    changes, detectors = curves["change"].unique(), curves["detector"].unique()
+    columns = min(columns, len(changes))
+    n_rows = -(-len(changes) // columns)
+    fig, axes = plt.subplots(n_rows, columns, figsize=(3.6 * columns, 2.9 * n_rows), sharey=True, squeeze=False)
+    for ax, change in zip(axes.flat, changes, strict=False):
+        part = curves[curves["change"] == change]
+        steps = sorted(part["strength"].dropna().unique(), reverse=change in MILDER)
+        steps = [*([np.nan] if part["strength"].isna().any() else []), *steps]
+        place = {step: i for i, step in enumerate(steps) if step == step}
+        for detector, style in zip(detectors, _line_styles(), strict=False):
+            line = part[part["detector"] == detector]
+            line = line.assign(place=[place.get(step, 0) for step in line["strength"]]).sort_values("place")
+            ax.plot(line["place"], line["value"], label=detector, **style)
+            ax.fill_between(line["place"], line["low"], line["high"], color=style["color"], alpha=0.1, linewidth=0)
+        ax.axhline(0.5, color="grey", linestyle=":", linewidth=1, marker="")
+        ax.set_xticks(range(len(steps)), ["none" if step != step else f"{step:g}" for step in steps])
+        ax.set(xlabel=STRENGTHS.get(change, change), ylabel=ylabel if ax in axes[:, 0] else "")
+    for ax in axes.flat[len(changes) :]:
+        ax.axis("off")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside right center", fontsize=9)
+    return fig
+
+
+def _line_styles():
+    """Yield the looks of lines: 6 colours, line styles and markers, filled at first and hollow in the second round."""
+    for hollow in itertools.cycle((False, True)):
+        for colour, line, marker in zip(COLOURS, LINES, MARKERS, strict=True):
+            face = "white" if hollow else colour
+            yield {"color": colour, "linestyle": line, "marker": marker, "markerfacecolor": face}
 
 
 def history(frame, title=None):

@@ -106,7 +106,6 @@ class ResidualDetectors:
     stage_weights: list[float]
     width: int
     layers: list[int]
-    image_baseline: bool
     in_memory: bool
     epochs: int
     batch_size: int
@@ -119,6 +118,65 @@ class ResidualDetectors:
             raise ParamsError(f"{key}.stages: {self.stages} are not among 0 (pixel) and 1 .. 5 (perceptual stages)")
         if len(self.stages) != len(self.stage_weights):
             raise ParamsError(f"{key}.stage_weights: needs one number for each of the {len(self.stages)} stages")
+
+
+@dataclass(frozen=True)
+class Curves:
+    jpeg: list[int]
+    blur: list[int]
+    noise: list[float]
+    crop: list[float]
+    resize: list[float]
+
+
+@dataclass(frozen=True)
+class SpectrumDetectors:
+    sources: list[str]
+    gram_width: int
+    gram_pretrained: bool
+    curve_images: int
+    curves: Curves
+
+
+@dataclass(frozen=True)
+class TestSets:
+    """Sets whose folders may be missing."""
+
+    R: DataSet
+    A: DataSet
+    FFHQ: DataSet
+    StarGAN2: DataSet
+
+    def check(self, key):
+        for name, data_set in vars(self).items():
+            one_of(f"{key}.{name}.layout", data_set.layout, data_set.layouts)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Sets whose folders may be missing."""
+
+    bedroom: DataSet
+    church: DataSet
+
+    check = TestSets.check
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    task: str
+    optimizer: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    detector_learning_rate: float
+    weight_decay: float
+    checkpoint: bool
+    workers: int
+
+    def check(self, key):
+        one_of(f"{key}.task", self.task, ("", "C", "D"))
+        one_of(f"{key}.optimizer", self.optimizer, ("adam", "sgd"))
 
 
 @dataclass(frozen=True)
@@ -137,8 +195,58 @@ class Pel:
 
     def check(self, key):
         one_of(f"{key}.frequency_start", self.frequency_start, ("pretrained", "random"))
+        self.check_decay(key)
+
+    def check_decay(self, key):
         if not all(0 < share < 1 for share in self.decay_at):
             raise ParamsError(f"{key}.decay_at: {self.decay_at} are not shares of the epochs, between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Training:
+    epochs: int
+    warmup_epochs: int
+    decay_at: list[float]
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    workers: int
+
+    check = Pel.check_decay
+
+
+@dataclass(frozen=True)
+class ForgeryDetectors:
+    train_on: list[str]
+    width: float
+    pretrained: bool
+    attention_backbone: str
+    attention_maps: int
+    texture_stage: int
+    limit: int
+    curve_images: int
+    training: Training
+
+    def check(self, key):
+        self.training.check(f"{key}.training")
+        for name in self.train_on:
+            one_of(f"{key}.train_on", name, ("FF++(HQ)", "FF++(LQ)", "WildDeepfake"))
+        if self.pretrained and self.width != 1:
+            raise ParamsError(f"{key}.width: ImageNet weights exist for width 1, not {self.width}")
+
+
+@dataclass(frozen=True)
+class Ablations:
+    compression: str
+    size: int
+    frames_per_video: int
+    training: Training
+
+    def check(self, key):
+        one_of(f"{key}.compression", self.compression, ("raw", "c23", "c40"))
+        self.training.check(f"{key}.training")
+        if self.size % 32:
+            raise ParamsError(f"{key}.size: {self.size} is not a multiple of 32, by which the networks shrink a face")
 
 
 @dataclass(frozen=True)
@@ -168,6 +276,50 @@ class Generators:
 
 
 @dataclass(frozen=True)
+class Finetune:
+    thousands: float
+    alone: float
+    weight: float
+    learning_rate: float
+    spectral_learning_rate: float
+    average_thousands: float
+    batch_size: int
+    report_every: int
+
+    def check(self, key):
+        if self.alone >= self.thousands:
+            raise ParamsError(f"{key}.alone: {self.alone} leaves the generator none of the {self.thousands} thousands")
+
+
+@dataclass(frozen=True)
+class Translation:
+    latent: int
+    style: int
+    widths: list[int]
+    thousands: float
+    batch_size: int
+    learning_rate: float
+    mapping_learning_rate: float
+    penalty: float
+    penalty_interval: int
+    style_weight: float
+    diversity_weight: float
+    cycle_weight: float
+    average_thousands: float
+    report_every: int
+
+    def check(self, key):
+        if len(self.widths) < 2:
+            raise ParamsError(f"{key}.widths: needs one number a size, two at the least, has {self.widths}")
+
+
+@dataclass(frozen=True)
+class MoreFakes:
+    draws: int
+    first_seed: int
+
+
+@dataclass(frozen=True)
 class Params:
     """All of params.yaml at one scale."""
 
@@ -177,8 +329,17 @@ class Params:
     faces: Faces
     re_synthesizer: ReSynthesizer
     residual_detectors: ResidualDetectors
+    end_to_end: EndToEnd
+    spectrum_detectors: SpectrumDetectors
+    test_sets: TestSets
+    scenes: Scenes
     pel: Pel
+    forgery_detectors: ForgeryDetectors
+    ablations: Ablations
     generators: Generators
+    finetuning: Finetune
+    translation: Translation
+    more_fakes: MoreFakes
 
 
 def one_of(key, value, allowed):

@@ -6,13 +6,12 @@ batch norm, CUDA processes share their statistics (SyncBatchNorm); CPU processes
 batch, and the curve differs by as much as those statistics do.
 """
 
+import ast
 import dataclasses
 import hashlib
 import json
-import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import accelerate
 import numpy as np
@@ -263,17 +262,22 @@ def _fingerprint(model, loss, train_set, settings, seed, recipe):
 
 
 def _sources(*parts):
-    """Return the files of `lib` that hold these functions and classes, or what their modules import from it.
+    """Return this file and those of `lib` that hold these functions and classes, or what they import, read as text.
 
-    So a changed network is trained again, and no other.
+    So a changed network is trained again, and no other, whatever has been imported by now.
     """
-    known, found = ("lib.bts", "lib.models", "lib.ops", "lib.data"), {__name__}
+    known, found = ("lib.bts", "lib.models", "lib.ops", "lib.data", "lib.spectra"), {Path(__file__)}
     todo = [part.__module__ for part in parts]
     while todo:
         name = todo.pop()
-        if name in found or not name.startswith(known):
+        base = paths.ROOT.joinpath(*name.split("."))
+        file = next((f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()), None)
+        if not name.startswith(known) or file is None or file in found:
             continue
-        found.add(name)
-        values = vars(sys.modules[name]).values()
-        todo += [v.__name__ if isinstance(v, ModuleType) else getattr(v, "__module__", None) or "" for v in values]
-    return sorted(Path(sys.modules[name].__file__) for name in found)
+        found.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):  # what is imported may be a module or something inside one
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return sorted(found)

@@ -2,95 +2,32 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
-import yaml
-from PIL import Image
 
-from lib import bts, params, paths
-
-SMALL = dict(
-    size=32,
-    patch=32,
-    num_features=4,
-    growth_rate=4,
-    num_blocks=1,
-    num_layers=1,
-    batch_size=4,
-    epochs=1,
-    pixel_epochs=1,
-    limit=0,
-)
+from lib import bts, paths
 
 
-@pytest.fixture
-def settings(tmp_path, monkeypatch):
-    """A tiny data set in the layout of CelebA-HQ, and the smoke scale on it."""
-    random = np.random.default_rng(0)
-    for source in ("CelebA-HQ", "ProGAN", "StyleGAN"):
-        (tmp_path / "data" / source).mkdir(parents=True)
-        for photo in range(12):
-            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "data" / source / f"{photo:03d}_1.png")
-    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED"):
-        monkeypatch.setattr(paths, name, tmp_path / name)
-    smoke = params.load("smoke", file=_without_data(tmp_path))
-    return dataclasses.replace(
-        smoke,
-        re_synthesizer=dataclasses.replace(smoke.re_synthesizer, **SMALL),
-        residual_detectors=dataclasses.replace(smoke.residual_detectors, width=2, batch_size=4, epochs=1),
-    )
-
-
-def _without_data(folder):
-    """A params.yaml whose data sets lie in `folder`, so that the test needs no `dvc pull`."""
-    raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
-    raw["data"]["forged"] |= {"root": str(folder)}
-    raw["data"]["generated"] = {"layout": "CelebA-HQ", "root": str(folder / "data")}
-    raw["data"]["cross_forged"] = raw["data"]["cross_generated"] = []
-    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
-    return folder / "params.yaml"
-
-
-@pytest.fixture
-def table(settings):
-    """All three splits with every source, by hand: a hash would leave one of so few pictures out."""
-    table = bts.image_table(settings)
-    split = np.array(["train"] * 6 + ["val"] * 3 + ["test"] * 3)
-    return table.assign(split=np.tile(split, 3))
-
-
-def test_one_detector_a_generator_and_one_for_all_are_left_behind(settings, table):
-    re_synthesizer, history = bts.train_re_synthesizer(settings, table)
+def test_the_history_says_which_equation_each_epoch_learned_from(gan_settings, gan_table):
+    _, history = bts.train_re_synthesizer(gan_settings, gan_table)
     assert history["equation"].tolist() == ["Eq. 1", "Eq. 3"]
     assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
-    trained = bts.train_detectors(settings, table, re_synthesizer)
-    assert list(trained) == ["ProGAN", "StyleGAN", bts.ALL]
     files = {file.name for file in paths.CHECKPOINTS.iterdir()}
-    assert files == {
-        f"{name}.safetensors"
-        for name in ("re_synthesizer_pixel", "re_synthesizer", "bts_ProGAN", "bts_StyleGAN", "bts")
+    assert files == {"re_synthesizer_pixel.safetensors", "re_synthesizer.safetensors"}
+
+
+def test_each_auxiliary_task_teaches_another_re_synthesizer_and_keeps_its_own_file(gan_settings, gan_table):
+    weights = {
+        task: bts.train_re_synthesizer(gan_settings, gan_table, task)[0].output.weight for task in ("", "C", "D")
     }
-
-    items, test = bts.test_items(settings, table, re_synthesizer), bts.rows(table, "test")
-    scored = {generator: bts.score(model, items) for generator, (model, _) in trained.items()}
-    kept = scored["ProGAN"]
-    anew = trained["ProGAN"][0].fake_probability(torch.stack([item["rgb"] for item in items]))
-    np.testing.assert_allclose(kept["Avg"], anew.detach(), atol=2e-3)  # residuals are kept as float16
-    np.testing.assert_allclose(kept["Avg"], (kept["Pix"] + kept["Stage5"]) / 2, atol=1e-6)
-
-    measured = bts.measure(test, scored)
-    cross = measured.query("method == 'Pix' and trained_on == 'ProGAN' and tested_on == 'StyleGAN'").iloc[0]
-    chosen = (test["label"] == 0) | (test["method"] == "StyleGAN")
-    by_hand = ((scored["ProGAN"]["Pix"] > 0.5) == test["label"])[chosen].mean()
-    assert cross["frame_accuracy"] == pytest.approx(by_hand)
-    row = bts.table1(measured).set_index("method").loc["Ours (Pix)"]
-    assert row["PtoS_raw"] == pytest.approx(100 * by_hand)
+    assert not torch.equal(weights[""], weights["C"])
+    assert not torch.equal(weights[""], weights["D"])
+    names = {file.stem for file in paths.CHECKPOINTS.iterdir()}
+    assert {"re_synthesizer", "re_synthesizer_C", "re_synthesizer_D"} <= names
 
 
-def test_a_generator_s_detector_never_sees_the_other_generator(table):
+def test_a_generator_s_detector_never_sees_the_other_generator(gan_table):
     for generator, methods in {"ProGAN": {"CelebA-HQ", "ProGAN"}, bts.ALL: {"CelebA-HQ", "ProGAN", "StyleGAN"}}.items():
-        assert set(table.iloc[bts.of_source(table, generator)]["method"]) == methods
+        assert set(gan_table.iloc[bts.of_source(gan_table, generator)]["method"]) == methods
 
 
 def test_a_single_kind_of_fake_is_trained_once():
@@ -98,11 +35,11 @@ def test_a_single_kind_of_fake_is_trained_once():
     assert bts.sources(folders) == [bts.ALL]
 
 
-def test_released_weights_are_taken_instead_of_training(settings, table, tmp_path):
-    trained, _ = bts.train_re_synthesizer(settings, table, name="first")
+def test_released_weights_are_taken_instead_of_training(gan_settings, gan_table, tmp_path):
+    trained, _ = bts.train_re_synthesizer(gan_settings, gan_table, name="first")
     torch.save(trained.state_dict(), tmp_path / "released.pth")
-    section = dataclasses.replace(settings.re_synthesizer, weights=str(tmp_path / "released.pth"))
-    loaded, history = bts.train_re_synthesizer(dataclasses.replace(settings, re_synthesizer=section), table)
+    section = dataclasses.replace(gan_settings.re_synthesizer, weights=str(tmp_path / "released.pth"))
+    loaded, history = bts.train_re_synthesizer(dataclasses.replace(gan_settings, re_synthesizer=section), gan_table)
     assert history["epoch"].tolist() == [0]
     assert (paths.CHECKPOINTS / "re_synthesizer.safetensors").is_file()
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), loaded.parameters(), strict=True))

@@ -191,3 +191,25 @@ def test_weights_that_were_trained_anew_are_used_at_once(folder):
         scores.append(detect.score(folder / "good.png", checkpoint=weights).score)
         network.classifier.bias.data += 1
     assert scores[1] > scores[0]
+
+
+def test_the_heat_map_of_beyond_the_spectrum_also_says_how_much_of_each_pixel_is_missed(folder):
+    image.write_png(folder / "large.png", np.random.default_rng(0).integers(256, size=(260, 300, 3), dtype=np.uint8))
+    fig = detect.heatmap(detect.score(folder / "large.png", detector="bts"))
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles[3:6] == ["re-synthesized, 256 px", "pixel: what that misses", "stage 5: what that misses"]
+    assert [ax.images[0].get_array().shape[0] for ax in fig.axes[:6]] == [128] * 3 + [256] * 3
+    assert [ax.get_xlabel() for ax in fig.axes[7:]] == ["grey levels of 255", "units of the features"]
+    assert 20 < fig.axes[7].get_xlim()[1] < 255  # noise: far more is missed than in a face
+
+
+def test_a_large_picture_is_written_with_all_its_pixels(folder):
+    image.write_png(folder / "large.png", np.zeros((512, 512, 3), np.uint8))
+    detect.main([str(folder / "large.png"), "--detector", "bts", "--heatmap", str(folder / "heat")])
+    height, width = image.read_image(folder / "heat" / "large.png.png").shape[:2]
+    assert width > 3 * 512 and height > 2 * 512
+
+
+def test_the_face_of_a_video_is_drawn_as_it_was_cut(folder):
+    fig = detect.heatmap(detect.score(folder / "good.mp4", detector="bts"))
+    assert fig.axes[3].get_title() == "re-synthesized, 128 px"

@@ -78,3 +78,50 @@ def test_training_curves_put_losses_and_measures_on_axes_of_their_own():
     fig = figures.history(pd.DataFrame({"epoch": [1, 2], "loss": [1, 0.5], "pixel_loss": [1, 2], "val_auc": [1, 2]}))
     assert [[line.get_label() for line in ax.lines] for ax in fig.axes] == [["loss", "pixel_loss"], ["val_auc"]]
     assert fig.axes[0].lines[0].get_xdata().tolist() == [1, 2]
+
+
+def robustness_curves(detectors):
+    random = np.random.default_rng(0)
+    rows = [
+        {"change": change, "strength": strength, "detector": detector, "value": (v := random.uniform(0.5, 1)),
+         "low": v - 0.05, "high": v + 0.05}
+        for change, strengths in {"jpeg": [np.nan, 90, 10, 50], "blur": [np.nan, 3, 9]}.items()
+        for strength in strengths
+        for detector in detectors
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_robustness_runs_from_mild_to_strong_in_every_panel():
+    curves = robustness_curves(["SR", "Image"])
+    jpeg, blur = figures.robustness(curves).axes[:2]
+    assert [label.get_text() for label in jpeg.get_xticklabels()] == ["none", "90", "50", "10"]
+    assert [label.get_text() for label in blur.get_xticklabels()] == ["none", "3", "9"]
+    expected = curves.query("change == 'jpeg' and detector == 'SR'").set_index("strength")["value"]
+    assert jpeg.lines[0].get_ydata()[1:].tolist() == expected.loc[[90, 50, 10]].tolist()
+    assert jpeg.lines[0].get_ydata()[0] == expected[expected.index.isna()].item()
+    assert (jpeg.get_xlabel(), blur.get_xlabel()) == ("JPEG quality", "blur kernel (pixels)")
+    assert len(jpeg.collections) == 2  # a band each
+
+
+def test_twelve_detectors_differ_in_grey_print():
+    ax = figures.robustness(robustness_curves([f"detector {i}" for i in range(12)])).axes[0]
+    looks = {(str(x.get_linestyle()), x.get_marker(), x.get_markerfacecolor() == "white") for x in ax.lines[:12]}
+    assert len(looks) == 12
+
+
+def test_a_reliability_diagram_shows_how_many_images_stand_behind_a_point():
+    table = pd.DataFrame(
+        {"probability": [0.1, 0.9], "share": [0.0, 0.8], "low": [0.0, 0.5], "high": [0.2, 0.9], "count": [40, 8]}
+    )
+    ax, counts = figures.reliability({"SR": table, "SR, scaled": table}).axes
+    assert [line.get_label() for line in ax.containers] == ["SR", "SR, scaled"]
+    assert ax.containers[0].lines[0].get_xydata().tolist() == [[0.1, 0.0], [0.9, 0.8]]
+    assert [line.get_ydata().tolist() for line in counts.lines] == [[40, 8], [40, 8]]
+
+
+def test_the_bar_of_a_heat_map_ends_where_its_colours_end():
+    fig = figures.show_grid([torch.rand(3, 8, 8)])
+    bar = figures.heat_bar(fig.axes[0], "grey levels", 12.5)
+    assert bar.ax.get_ylim() == (0, 12.5)
+    assert bar.ax.get_ylabel() == "grey levels"

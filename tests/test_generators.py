@@ -268,7 +268,7 @@ def test_chosen_faces_give_themselves_away_by_neither_size_nor_brightness():
 
 
 def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path):
-    images.make(tmp_path / "set", weights, size=16, factor=1, progress=False)
+    images.make(tmp_path / "set", weights, factor=1, progress=False)
     table = layouts.images(DataSet("CelebA-HQ", str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"CelebA-HQ": 400, "ProGAN": 400, "StyleGAN": 400}
     assert table.groupby(["method", "split"]).size().unique().tolist() == [100, 240, 60]
@@ -277,7 +277,7 @@ def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path
 
 def test_a_set_of_other_people_holds_their_photographs_alone(weights, tmp_path):
     sources = {"StyleGAN-0.5": ("stylegan", {"psi": 0.5}), "StyleGAN": ("stylegan", {})}
-    images.make(tmp_path / "set", weights, 16, 1, progress=False, sources=sources, real="FFHQ", splits=["test"])
+    images.make(tmp_path / "set", weights, 1, progress=False, sources=sources, real="FFHQ", splits=["test"])
     table = layouts.images(DataSet("FFHQ", str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"FFHQ": 100, "StyleGAN": 100, "StyleGAN-0.5": 100}
     assert (table["split"] == "test").all()

@@ -14,7 +14,7 @@ Only the generators' weights are bundled: a new discriminator learns first, alon
 import argparse
 import copy
 import dataclasses
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,25 +24,10 @@ from torch import nn
 from lib import paths
 from lib.generators import images
 from lib.generators.train import WEIGHTS, Training, run, to_uint8, write_weights
-from lib.params import load
+from lib.params import SCALES, load
 from lib.spectra import azimuthal_profile_torch, gap, mean_spectrum
 
 KINDS = ("R", "A")
-
-
-@dataclass(frozen=True)
-class Finetune:
-    """thousands: thousand images in all; alone: of these, for the new discriminator alone; weight: of the spectral
-    loss of R; spectral_learning_rate: of the discriminator of A. The others as in `Generators`."""
-
-    thousands: float = 4.0
-    alone: float = 0.6
-    weight: float = 10.0
-    learning_rate: float = 0.0005
-    spectral_learning_rate: float = 0.01
-    average_thousands: float = 0.25
-    batch_size: int = 8
-    report_every: int = 500
 
 
 class Profile(nn.Module):
@@ -98,7 +83,7 @@ class Finetuning(Training):
     def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=images.WEIGHTS):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        super().__init__(name, _whole(settings, generators), seed, device)
+        super().__init__(name, _whole(settings, generators, images.config_of(name, weights)), seed, device)
         self.kind, self.finetune, self.grows = kind, settings, False
         for network in (self.generator, self.average):
             network.load_state_dict(images.load_generator(name, weights).state_dict())
@@ -106,6 +91,7 @@ class Finetuning(Training):
         self.critic = SpectralDiscriminator(self.images).to(self.device)
         self.critic_steps = torch.optim.Adam(self.critic.parameters(), settings.spectral_learning_rate, (0.0, 0.99))
         self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
+        self.best = {"gap": float("inf"), "images": 0, "average": None}
 
     def train_discriminator(self, real, fake, growth):
         losses = super().train_discriminator(real, fake, growth)
@@ -135,6 +121,20 @@ class Finetuning(Training):
     def config(self):
         return super().config | {"finetune": dataclasses.asdict(self.finetune), "kind": self.kind}
 
+    def step(self):
+        """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
+
+        Both losses swing: the last generator is seldom the one that comes closest to the photographs.
+        """
+        losses = super().step()
+        if self.seen % self.finetune.report_every < self.finetune.batch_size or self.seen >= self.total:
+            gap = self.gap()
+            losses["gap"] = gap
+            if gap < self.best["gap"]:
+                weights = {key: value.clone() for key, value in self.average.state_dict().items()}
+                self.best = {"gap": gap, "images": self.seen, "average": weights}
+        return losses
+
     @torch.no_grad()
     def gap(self, count=100):
         """Return how far the spectrum of the averaged generator is from the photographs', in decibel."""
@@ -142,10 +142,14 @@ class Finetuning(Training):
         return gap(self.real_spectrum, mean_spectrum(drawn / 255))
 
     def state_dict(self):
-        return super().state_dict() | {"critic": [self.critic.state_dict(), self.critic_steps.state_dict()]}
+        return super().state_dict() | {
+            "critic": [self.critic.state_dict(), self.critic_steps.state_dict()],
+            "best": self.best,
+        }
 
     def load_state_dict(self, state):
         super().load_state_dict(state)
+        self.best = state["best"]
         for part, saved in zip((self.critic, self.critic_steps), state["critic"], strict=True):
             part.load_state_dict(saved)
 
@@ -153,28 +157,30 @@ class Finetuning(Training):
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=images.WEIGHTS, progress=True):
     """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
 
-    generators: the settings that the bundled weights were trained with, of which latent, widths and penalty count.
-    Writes `to`/NAME_KIND.safetensors. report: {"gap_before", "gap_after"}, the distance of the mean azimuthal power
-    spectra of the photographs and of 100 drawn faces in decibel, and "images".
+    settings: the section `finetuning`; generators: the section `generators`, of which the penalties count; weights:
+    folder of the trained generators. Writes `to`/NAME_KIND.safetensors. report: {"gap_before", "gap_after"}, the
+    distance of the mean azimuthal power spectra of the photographs and of 100 drawn faces in decibel, and "images".
     Raises FileNotFoundError for missing weights, ValueError for another kind or a `folder` with other settings.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = Finetuning(name, kind, settings, generators, seed, device, weights)
     report = {"gap_before": training.gap()}
     run(training, folder, f"{name}+{kind}", progress)
-    report |= {"gap_after": training.gap(), "images": training.seen}
-    write_weights(training.average, generators, to / f"{name}_{kind}.safetensors", architecture=name, **report)
+    training.average.load_state_dict(training.best["average"])
+    report |= {"gap_after": training.best["gap"], "images": training.best["images"]}
+    write_weights(training.average, training.settings, to / f"{name}_{kind}.safetensors", architecture=name, **report)
     return training.average, report
 
 
-def _whole(settings, generators):
-    """Return `Generators` as a Training needs them, with what a finetuning changes."""
-    sizes = len(generators.widths)
+def _whole(settings, generators, config):
+    """Return `Generators` as a Training needs them, with what a finetuning changes, for weights of some `config`."""
+    sizes = len(config["widths"])
     rates = dataclasses.replace(
         generators.learning_rates, progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
     )
     return dataclasses.replace(
-        generators, thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
+        generators, latent=config["latent"], widths=config["widths"],
+        thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
         average_thousands=settings.average_thousands, batch_size=settings.batch_size,
         report_every=settings.report_every,
     )  # fmt: skip
@@ -184,7 +190,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=("progan", "stylegan"))
     parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--scale", choices=SCALES)
+    parser.add_argument("--weights", type=Path, default=images.WEIGHTS, help="folder of the generators (%(default)s)")
     arguments = parser.parse_args()
-    parameters = load("bundled")
-    unfinished = paths.UNFINISHED / f"{arguments.name}_{arguments.kind}"
-    print(finetune(arguments.name, arguments.kind, Finetune(), parameters.generators, parameters.seed, unfinished)[1])
+    parameters = load(arguments.scale)
+    unfinished = paths.UNFINISHED / f"{arguments.name}_{arguments.kind}_{parameters.scale}"
+    settings = parameters.finetuning, parameters.generators, parameters.seed
+    try:
+        done = finetune(arguments.name, arguments.kind, *settings, unfinished, weights=arguments.weights)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    print(done[1])

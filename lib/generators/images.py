@@ -34,14 +34,23 @@ def load_generator(name, folder=WEIGHTS):
 
     Raises FileNotFoundError where its weights are missing.
     """
+    config = config_of(name, folder)
+    generator = build(config.get("architecture", name), config["latent"], config["widths"])
+    weights = load_file(folder / f"{name}.safetensors")
+    generator.load_state_dict({key: value.float() for key, value in weights.items()})
+    return generator.eval().requires_grad_(False)
+
+
+def config_of(name, folder=WEIGHTS):
+    """Return what a file of weights says of itself: latent, widths, and what else its training noted.
+
+    Raises FileNotFoundError where it is missing.
+    """
     path = folder / f"{name}.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; run `dvc pull` or notebook 12")
     with safe_open(path, "pt") as file:
-        config = {key: json.loads(value) for key, value in file.metadata().items()}
-    generator = build(config.get("architecture", name), config["latent"], config["widths"])
-    generator.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    return generator.eval().requires_grad_(False)
+        return {key: json.loads(value) for key, value in file.metadata().items()}
 
 
 def draw(generator, seeds, progress=False, **options):
@@ -66,15 +75,20 @@ def alike(candidates, wanted):
 
 
 def make(
-    folder, weights=WEIGHTS, size=128, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ",
+    folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ",
     splits=tuple(orl.SPLITS),
 ):  # fmt: skip
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
     fakes: (name of the weights, options of `sample`)}; real: folder of the photographs, those of the people of
-    `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, size x size.
+    `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, of the size that the
+    generators draw. Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
     """
+    sizes = {name: 4 * 2 ** (len(config_of(name, weights)["widths"]) - 1) for name, _ in sources.values()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
+    size = max(sizes.values())
     split_of = {person: split for split in splits for person in orl.people(split)}
     photographs = [photograph for photograph in orl.orl_photographs() if photograph[0] in split_of]
     photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
@@ -94,8 +108,9 @@ def write_set(folder, entries):
 
     What lies in `folder` is replaced, once all is written.
     """
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "replaced"))
     shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
     listed = {split: [] for split in orl.SPLITS}
     for source, name, image, split in entries:
         write_png(unfinished / source / f"{name}.png", image)
@@ -103,8 +118,10 @@ def write_set(folder, entries):
     (unfinished / "splits").mkdir()
     for split, names in listed.items():
         (unfinished / "splits" / f"{split}.json").write_text(json.dumps(sorted(names), indent=0) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        folder.rename(replaced)
     unfinished.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _png_bytes(image):

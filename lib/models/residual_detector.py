@@ -118,6 +118,11 @@ def detector_loss(model, batch):
     return sum(F.cross_entropy(stage, labels) for stage in logits.unbind(dim=1))
 
 
+def image_loss(model, batch):
+    """Return the cross-entropy of a network that reads the image itself, rgb -> logits (N,2)."""
+    return F.cross_entropy(model(batch["rgb"]), batch["label"].long())
+
+
 def _layer(in_channels, planes, blocks, stride):
     shortcut = nn.Sequential(
         nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False), nn.BatchNorm2d(4 * planes)

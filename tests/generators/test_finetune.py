@@ -6,13 +6,16 @@ import torch
 
 from lib import spectra
 from lib.generators import finetune, images, train
-from lib.params import Generators, LearningRates
+from lib.params import Finetune, Generators, LearningRates, ParamsError
 
 GENERATORS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016, 0.016, 0.016], fade=0.008, average_thousands=1, batch_size=4,
     learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
 )  # fmt: skip
-SETTINGS = finetune.Finetune(thousands=0.048, alone=0.016, batch_size=4, report_every=16)
+SETTINGS = Finetune(
+    thousands=0.048, alone=0.016, weight=10.0, learning_rate=0.0005, spectral_learning_rate=0.01,
+    average_thousands=0.25, batch_size=4, report_every=16,
+)  # fmt: skip
 KINDS = pytest.mark.parametrize("kind", finetune.KINDS)
 
 
@@ -126,3 +129,14 @@ def test_a_strong_regularization_closes_the_gap(weights, tmp_path):
     settings = dataclasses.replace(SETTINGS, weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
     _, report = finetune.finetune("progan", "R", settings, GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
     assert report["gap_after"] < 0.5 * report["gap_before"]
+
+
+def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
+    others = dataclasses.replace(GENERATORS, latent=4, widths=[4, 4])
+    training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
+    assert training.settings.widths == GENERATORS.widths and training.images.shape[-1] == 16
+
+
+def test_a_finetuning_in_which_the_generator_never_learns_is_named():
+    with pytest.raises(ParamsError, match=r"^finetuning\.alone: 1\.0 leaves"):
+        dataclasses.replace(SETTINGS, alone=1.0).check("finetuning")

@@ -5,9 +5,13 @@ import torch
 
 from lib.data import layouts, orl
 from lib.generators import stargan2, translate
-from lib.params import DataSet
+from lib.params import DataSet, ParamsError, Translation
 
-SETTINGS = translate.Translation(latent=4, style=6, widths=(8, 8, 8), thousands=0.048, batch_size=4, report_every=16)
+SETTINGS = Translation(
+    latent=4, style=6, widths=[8, 8, 8], thousands=0.048, batch_size=4, learning_rate=0.0005,
+    mapping_learning_rate=0.00005, penalty=1.0, penalty_interval=8, style_weight=1.0, diversity_weight=1.0,
+    cycle_weight=1.0, average_thousands=1.0, report_every=16,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +101,8 @@ def test_translated_people_are_read_by_the_loader_and_depend_on_the_seed_alone(m
 def test_missing_weights_say_what_makes_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="lib.generators.translate"):
         translate.load(tmp_path / "stargan2.safetensors")
+
+
+def test_a_network_with_one_size_is_named():
+    with pytest.raises(ParamsError, match=r"^translation\.widths: needs"):
+        dataclasses.replace(SETTINGS, widths=[8]).check("translation")

@@ -1,0 +1,52 @@
+"""Is a score of 0.8 right four times in five? Temperature scaling, and how far scores are from probabilities."""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+from scipy.stats import binomtest
+from sklearn.metrics import log_loss
+
+EDGE = 1e-6  # probabilities are held this far from 0 and 1, where log-odds are infinite
+BOUNDS = (np.log(0.01), np.log(1000))  # of ln T
+
+
+def temperature(probabilities, labels):
+    """Return T > 0 that makes sigmoid(logit(p) / T) most likely: 1 leaves scores as they are, more makes them milder.
+
+    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. Where every item is on its right
+    side no T is too small, and 0.01 is returned.
+    Raises ValueError where one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    """
+    if len(np.unique(labels)) < 2:
+        raise ValueError("labels: a temperature needs real and fake items: check the validation split")
+    odds = _odds(probabilities)
+    found = minimize_scalar(lambda log: log_loss(labels, expit(odds / np.exp(log))), bounds=BOUNDS, method="bounded")
+    return float(np.exp(found.x))
+
+
+def scaled(probabilities, temperature):
+    """Return sigmoid(logit(p) / T) (n,): the order stays, and so does the side of 0.5."""
+    return expit(_odds(probabilities) / temperature)
+
+
+def reliability(probabilities, labels, bins=10):
+    """Return a reliability diagram: a DataFrame, one row for each of the equally wide bins that holds items.
+
+    Columns: probability (the mean score), share (of fakes), low, high (its 95 % interval, Wilson's) and count.
+    """
+    frame = pd.DataFrame({"probability": np.asarray(probabilities, float), "share": np.asarray(labels)})
+    groups = frame.groupby(np.minimum((frame["probability"] * bins).astype(int), bins - 1))
+    table = groups.mean().assign(count=groups.size()).reset_index(drop=True)
+    intervals = [binomtest(round(n * p), n).proportion_ci(method="wilson") for _, p, n in table.itertuples(index=False)]
+    return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals])
+
+
+def expected_error(probabilities, labels, bins=10):
+    """Return the expected calibration error in [0, 1]: |mean probability - share of fakes|, averaged over the items."""
+    table = reliability(probabilities, labels, bins)
+    return float(np.average((table["probability"] - table["share"]).abs(), weights=table["count"]))
+
+
+def _odds(probabilities):
+    return logit(np.clip(np.asarray(probabilities, float), EDGE, 1 - EDGE))

@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import bts, params, paths, spectrum_detectors
+from lib.data.loading import FaceImages
+from lib.models.frequency import FrequencyDetector
+
+
+@pytest.mark.parametrize("method", spectrum_detectors.METHODS)
+def test_every_detector_of_table_1_is_trained_on_one_generator_and_scores_every_image(gan_settings, gan_table, method):
+    model, _ = spectrum_detectors.fit(gan_settings, gan_table, method, "ProGAN")
+    test = bts.rows(gan_table, "test")
+    scored = spectrum_detectors.score(model, FaceImages(test, 32))
+    assert len(scored) == len(test)
+    assert scored.to_numpy().min() >= 0
+    assert scored.to_numpy().max() <= 1
+    assert any(file.stem.endswith("ProGAN") for file in paths.CHECKPOINTS.iterdir())
+
+
+def test_a_file_of_scores_holds_every_test_and_is_read_instead_of_made_again(gan_settings, monkeypatch):
+    scored = spectrum_detectors.run(gan_settings, "1D-Spectrum", "StyleGAN")
+    assert {"val", "raw", "E", "P", "jpeg 50", "blur 5"} <= set(scored["test"])
+    assert not {"R", "A", "FFHQ", "StarGAN2"} & set(scored["test"]), "their folders are missing"
+    assert set(scored.loc[scored["test"].isin(["E", "P"]), "label"]) == {1}, "photographs are left alone"
+    assert set(scored.loc[scored["test"] == "val", "method"]) == {"CelebA-HQ", "StyleGAN"}
+    monkeypatch.setattr(spectrum_detectors, "run", lambda *_: pytest.fail("made again"))
+    again = spectrum_detectors.scores(gan_settings, "1D-Spectrum", "StyleGAN")
+    pd.testing.assert_frame_equal(again, scored, check_exact=False, rtol=1e-4)
+
+
+def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_settings):
+    there = dataclasses.replace(gan_settings.test_sets, R=gan_settings.data.generated)
+    settings = dataclasses.replace(gan_settings, test_sets=there)
+    names = {name: part for name, part, _ in spectrum_detectors.tests(settings, bts.image_table(settings), "ProGAN")}
+    assert set(names["R"]["label"]) == {1}
+    assert "A" not in names
+
+
+def test_scenes_fill_table_3_from_real_and_fake_folders_and_a_missing_one_is_named(gan_settings, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"scenes.bedroom.root: no folder at data/LSUN/bedroom"):
+        spectrum_detectors.run(gan_settings, "PRNU", bts.ALL, "bedroom")
+    random = np.random.default_rng(0)
+    from PIL import Image
+
+    for kind in ("real", "fake"):
+        (tmp_path / "bedroom" / kind).mkdir(parents=True)
+        for number in range(30):
+            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "bedroom" / kind / f"{kind}{number}.png")
+    bedroom = params.DataSet("folders", str(tmp_path / "bedroom"))
+    settings = dataclasses.replace(gan_settings, scenes=dataclasses.replace(gan_settings.scenes, bedroom=bedroom))
+    scored = spectrum_detectors.run(settings, "1D-Spectrum", bts.ALL, "bedroom")
+    assert {"real", "fake"} == set(scored.loc[scored["test"] == "raw", "method"])
+    assert (paths.CHECKPOINTS / "bedroom_1d_spectrum.safetensors").is_file()
+
+
+def test_a_typo_in_a_method_or_a_source_is_named(gan_settings):
+    with pytest.raises(params.ParamsError, match="GramNet"):
+        spectrum_detectors.run(gan_settings, "Gramnet", "ProGAN")
+    with pytest.raises(params.ParamsError, match="ProGAN"):
+        spectrum_detectors.run(gan_settings, "GramNet", "Progan")
+
+
+def test_residuals_kept_in_memory_give_the_scores_of_residuals_made_anew(gan_settings, gan_table):
+    model, _ = spectrum_detectors.fit(gan_settings, gan_table, "SR", "ProGAN")
+    test = bts.rows(gan_table, "test")
+    kept = spectrum_detectors.score(model, spectrum_detectors.items_of(gan_settings, test, model, flip=False))
+    anew = spectrum_detectors.score(model, FaceImages(test, 32))
+    np.testing.assert_allclose(kept, anew, atol=2e-3)  # kept as float16
+    np.testing.assert_allclose(kept["Avg"], (kept["Pix"] + kept["Stage5"]) / 2, atol=1e-6)
+
+
+def test_the_statistics_of_dct_2d_are_those_of_the_training_images_and_travel_with_the_weights(gan_settings, gan_table):
+    model, _ = spectrum_detectors.fit(gan_settings, gan_table, "DCT-2d", "ProGAN")
+    learn = bts.rows(gan_table.iloc[bts.of_source(gan_table, "ProGAN")], "train")
+    rgb = torch.stack([item["rgb"] for item in FaceImages(learn, 32)])
+    standardised = model.spectrum(rgb)
+    assert standardised.mean(0).abs().max() < 1e-3
+    other = FrequencyDetector(**model.config)
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other.eval()(rgb), model(rgb))
