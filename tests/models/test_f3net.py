@@ -139,3 +139,10 @@ def test_a_wrong_option_or_size_gets_one_line_that_names_it(options, message):
         slim(**options)
     with pytest.raises(ValueError, match=r"rgb: needs shape \(N, 3, 64, 64\)"):
         slim()(torch.rand(1, 3, 128, 128))
+
+
+def test_training_a_narrow_network_does_not_write_past_its_memory():
+    model = slim(size=128)  # the first of its strided shortcuts has 8 channels
+    for _ in range(2):
+        loss(model, {"rgb": torch.rand(4, 3, 128, 128), "label": torch.tensor([0, 1, 0, 1])}).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
