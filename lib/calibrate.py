@@ -5,7 +5,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import binomtest
-from sklearn.metrics import log_loss
 
 EDGE = 1e-6  # probabilities are held this far from 0 and 1, where log-odds are infinite
 BOUNDS = (np.log(0.01), np.log(1000))  # of ln T
@@ -14,15 +13,22 @@ BOUNDS = (np.log(0.01), np.log(1000))  # of ln T
 def temperature(probabilities, labels):
     """Return T > 0 that makes sigmoid(logit(p) / T) most likely: 1 leaves scores as they are, more makes them milder.
 
-    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. Where every item is on its right
-    side no T is too small, and 0.01 is returned.
-    Raises ValueError where one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. A detector that separates them
+    without a mistake would ask for a T of 0; so the targets are Platt's, a little inside of 0 and 1.
+    Raises ValueError where one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017);
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
     """
+    labels = np.asarray(labels)
     if len(np.unique(labels)) < 2:
         raise ValueError("labels: a temperature needs real and fake items: check the validation split")
-    odds = _odds(probabilities)
-    found = minimize_scalar(lambda log: log_loss(labels, expit(odds / np.exp(log))), bounds=BOUNDS, method="bounded")
-    return float(np.exp(found.x))
+    odds, fakes = _odds(probabilities), labels.sum()
+    targets = np.where(labels == 1, (fakes + 1) / (fakes + 2), 1 / (len(labels) - fakes + 2))
+
+    def cross_entropy(log):
+        scaled = odds / np.exp(log)
+        return np.mean(np.logaddexp(0, scaled) - targets * scaled)
+
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=BOUNDS, method="bounded").x))
 
 
 def scaled(probabilities, temperature):

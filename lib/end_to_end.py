@@ -31,12 +31,8 @@ def start(params, table, re_synthesizer):
 
     The budget of `residual_detectors`; the last epoch is kept, so that no test or validation image has a say.
     """
-    own, shared = params.residual_detectors, params.re_synthesizer
-    train.seed_everything(params.seed)
-    model = EndToEnd(bts.re_synthesizer_sizes(params), shared.perceptual, own.stages, own.stage_weights, own.width,
-                     own.layers, shared.size)  # fmt: skip
-    model.re_synthesizer.load_state_dict(re_synthesizer.state_dict())
-    model.to(train.device()).eval()
+    own = params.residual_detectors
+    model = spectrum_detectors.beyond_the_spectrum(params, re_synthesizer, own.stages, own.stage_weights, EndToEnd)
     items = spectrum_detectors.items_of(params, table, model, flip=True)
     history = _fit(params, model, detector_loss, Balanced(table, items, params.seed), own, "start", (0.5,))
     return model, history, items

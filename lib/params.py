@@ -195,8 +195,59 @@ class Pel:
 
     def check(self, key):
         one_of(f"{key}.frequency_start", self.frequency_start, ("pretrained", "random"))
+        self.check_decay(key)
+
+    def check_decay(self, key):
         if not all(0 < share < 1 for share in self.decay_at):
             raise ParamsError(f"{key}.decay_at: {self.decay_at} are not shares of the epochs, between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Training:
+    epochs: int
+    warmup_epochs: int
+    decay_at: list[float]
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    workers: int
+
+    check = Pel.check_decay
+
+
+@dataclass(frozen=True)
+class ForgeryDetectors:
+    train_on: list[str]
+    width: float
+    pretrained: bool
+    attention_backbone: str
+    attention_maps: int
+    texture_stage: int
+    limit: int
+    curve_images: int
+    training: Training
+
+    def check(self, key):
+        self.training.check(f"{key}.training")
+        for name in self.train_on:
+            one_of(f"{key}.train_on", name, ("FF++(HQ)", "FF++(LQ)", "WildDeepfake"))
+        if self.pretrained and self.width != 1:
+            raise ParamsError(f"{key}.width: ImageNet weights exist for width 1, not {self.width}")
+
+
+@dataclass(frozen=True)
+class Ablations:
+    compression: str
+    size: int
+    frames_per_video: int
+    seeds_epochs: int
+    training: Training
+
+    def check(self, key):
+        one_of(f"{key}.compression", self.compression, ("raw", "c23", "c40"))
+        self.training.check(f"{key}.training")
+        if self.size % 32:
+            raise ParamsError(f"{key}.size: {self.size} is not a multiple of 32, by which the networks shrink a face")
 
 
 @dataclass(frozen=True)
@@ -284,6 +335,8 @@ class Params:
     test_sets: TestSets
     scenes: Scenes
     pel: Pel
+    forgery_detectors: ForgeryDetectors
+    ablations: Ablations
     generators: Generators
     finetuning: Finetune
     translation: Translation

@@ -142,7 +142,7 @@ class Changed(Dataset):
             return item
         pixels = (255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy()
         changed = self.change(pixels, random_of(self.names[index], self.seed))
-        return {**item, "rgb": torch.from_numpy(np.ascontiguousarray(changed)).permute(2, 0, 1).float() / 255}
+        return {**item, "rgb": torch.from_numpy(np.array(changed)).permute(2, 0, 1).float() / 255}
 
 
 def _check(image):

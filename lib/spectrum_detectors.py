@@ -42,7 +42,7 @@ def fit(params, table, method, source, prefix=""):
     name = f"{prefix}{NAMES.get(method, method.lower().replace('-', '_'))}"
     name = name if source == bts.ALL else f"{name}_{source}"
     if method in RE_SYNTHESIZERS:
-        model = _beyond_the_spectrum(params, table, method, prefix)
+        model = _untrained(params, table, method, prefix)
         learn_items, check_items = (items_of(params, part, model, part is learn) for part in (learn, check))
     else:
         learn_items = FaceImages(learn, size, flip=method in ("Image", "FFT-2d", "GramNet"), seed=params.seed)
@@ -181,18 +181,25 @@ def of_scene(params, scene):
     return dataclasses.replace(params, data=dataclasses.replace(params.data, generated=data_set))
 
 
-def _beyond_the_spectrum(params, table, method, prefix):
-    shared, own, task = params.re_synthesizer, params.residual_detectors, RE_SYNTHESIZERS[method]
-    re_synthesizer, _ = bts.train_re_synthesizer(params, table, task, f"{prefix}re_synthesizer")
-    stages, weights = own.stages, own.stage_weights
-    if method == "SR-stages":
-        stages = [stage for stage in range(1, 6) if stage not in own.stages]
-        weights = [1 / len(stages)] * len(stages)
+def beyond_the_spectrum(params, re_synthesizer, stages, stage_weights, kind=BeyondTheSpectrum):
+    """Return a BeyondTheSpectrum (or of another `kind`), untrained but for its re-synthesizer, on the device."""
+    shared, own = params.re_synthesizer, params.residual_detectors
     train.seed_everything(params.seed)
-    model = BeyondTheSpectrum(bts.re_synthesizer_sizes(params), shared.perceptual, stages, weights, own.width,
-                              own.layers, shared.size)  # fmt: skip
+    model = kind(bts.re_synthesizer_sizes(params), shared.perceptual, stages, stage_weights, own.width, own.layers,
+                 shared.size)  # fmt: skip
     model.re_synthesizer.load_state_dict(re_synthesizer.state_dict())
     return model.to(train.device()).eval()
+
+
+def _untrained(params, table, method, prefix):
+    own = params.residual_detectors
+    re_synthesizer, _ = bts.train_re_synthesizer(params, table, RE_SYNTHESIZERS[method], f"{prefix}re_synthesizer")
+    if method != "SR-stages":
+        return beyond_the_spectrum(params, re_synthesizer, own.stages, own.stage_weights)
+    others = [stage for stage in range(1, 6) if stage not in own.stages]
+    if not others:
+        raise ParamsError("residual_detectors.stages: SR has all stages already, which leaves none to SR-stages")
+    return beyond_the_spectrum(params, re_synthesizer, others, [1 / len(others)] * len(others))
 
 
 def items_of(params, table, model, flip):

@@ -9,7 +9,8 @@ import torch
 import yaml
 from PIL import Image
 
-from lib import bts, params, paths
+from lib import bts, forgery_detectors, params, paths
+from lib.data import image
 
 torch.set_num_threads(1)
 
@@ -71,3 +72,41 @@ def interrupted(monkeypatch):
         return calls
 
     return prepare
+
+
+FEW_STEPS = {"epochs": 1, "warmup_epochs": 0, "decay_at": [], "batch_size": 4}
+
+
+def folder_of_faces(root, people, noise):
+    rng = np.random.default_rng(len(people) + noise)
+    for kind, strength in (("real", 0), ("fake", noise)):
+        for person in people:
+            pixels = np.full((64, 64, 3), 40 * (int(person) % 5), np.uint8) + rng.integers(0, 9, (64, 64, 3))
+            pixels = pixels + strength * rng.integers(0, 2, (64, 64, 1))
+            image.write_png(root / kind / person / "0000.png", pixels.astype(np.uint8))
+
+
+@pytest.fixture
+def face_settings(tmp_path, monkeypatch):
+    """params.yaml at smoke scale, for 64 px faces of tiny stand-ins of two data sets."""
+    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED", "FACES"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    monkeypatch.setattr(forgery_detectors, "SCORES", tmp_path / "scores")
+    monkeypatch.setattr(forgery_detectors.landmarks, "find", lambda table: np.full((len(table), 5, 2), np.nan, "f4"))
+    folder_of_faces(tmp_path / "own", [f"{n:03}" for n in range(30)], 60)
+    folder_of_faces(tmp_path / "elsewhere", ["900", "901", "902"], 30)
+    whole = params.load("smoke")
+    settings = whole.forgery_detectors
+    return dataclasses.replace(
+        whole,
+        data=dataclasses.replace(
+            whole.data,
+            forged=params.DataSet("folders", str(tmp_path / "own")),
+            cross_forged=[params.DataSet("folders", str(tmp_path / "elsewhere"))],
+        ),
+        faces=dataclasses.replace(whole.faces, size=64),
+        pel=dataclasses.replace(whole.pel, pretrained=False, batch_size=4),
+        forgery_detectors=dataclasses.replace(
+            settings, width=0.05, curve_images=4, training=dataclasses.replace(settings.training, **FEW_STEPS)
+        ),
+    )

@@ -50,6 +50,13 @@ def test_bins_without_items_are_left_out_and_a_score_of_one_is_counted():
     assert (table["high"] >= table["share"]).all()
 
 
+def test_a_detector_without_mistakes_on_validation_is_not_made_sure_of_everything():
+    labels = np.repeat([0, 1], 20)
+    found = calibrate.temperature(np.where(labels, 0.9, 0.1), labels)
+    likely = calibrate.scaled([0.9], found)[0]
+    assert likely == pytest.approx(21 / 22, abs=1e-3)  # Platt's target
+
+
 def test_one_class_alone_is_a_clear_error():
     with pytest.raises(ValueError, match="real and fake items"):
         calibrate.temperature([0.2, 0.4], [1, 1])

@@ -65,6 +65,13 @@ def test_a_typo_in_a_method_or_a_source_is_named(gan_settings):
         spectrum_detectors.run(gan_settings, "GramNet", "Progan")
 
 
+def test_no_stage_left_for_sr_stages_is_one_clear_line(gan_settings, gan_table):
+    full = dataclasses.replace(gan_settings.residual_detectors, stages=[1, 2, 3, 4, 5], stage_weights=[0.2] * 5)
+    settings = dataclasses.replace(gan_settings, residual_detectors=full)
+    with pytest.raises(params.ParamsError, match="leaves none to SR-stages"):
+        spectrum_detectors.fit(settings, gan_table, "SR-stages", "ProGAN")
+
+
 def test_residuals_kept_in_memory_give_the_scores_of_residuals_made_anew(gan_settings, gan_table):
     model, _ = spectrum_detectors.fit(gan_settings, gan_table, "SR", "ProGAN")
     test = bts.rows(gan_table, "test")
