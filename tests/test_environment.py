@@ -1,8 +1,10 @@
 """The doors into the project must lead to the same versions."""
 
 import re
+from importlib.metadata import distributions
 
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from lib import paths
 
@@ -15,6 +17,11 @@ def pins(name):
 def test_the_lock_holds_the_version_of_every_direct_dependency():
     lock = pins("requirements.lock")
     assert {name: lock.get(name) for name in pins("requirements.txt")} == pins("requirements.txt")
+
+
+def test_every_package_installs_on_the_oldest_python_in_wide_use():
+    needs = {dist.metadata["Name"]: dist.metadata["Requires-Python"] or "" for dist in distributions()}
+    assert not {name for name, python in needs.items() if "3.11.2" not in SpecifierSet(python)}, "Debian 12 has 3.11.2"
 
 
 def test_conda_users_get_the_versions_of_the_lock():

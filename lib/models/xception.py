@@ -78,7 +78,7 @@ class Trunk(nn.Module):
 class Shortcut(nn.Conv2d):
     """A 1x1 convolution of every second pixel: what timm's strided one computes.
 
-    oneDNN's backward pass of that one (AVX-512, channels_last, torch 2.13) writes whole blocks of 16 channels, past the
+    oneDNN's backward pass of that one (AVX-512, channels_last, torch 2.15) writes whole blocks of 16 channels, past the
     end of its memory where the last block is not full, as with the 728 channels of Xception.
     """
 
