@@ -141,6 +141,8 @@ def robustness(curves, ylabel="AUC", columns=3):
         ax.axhline(0.5, color="grey", linestyle=":", linewidth=1, marker="")
         ax.set_xticks(range(len(steps)), ["none" if step != step else f"{step:g}" for step in steps])
         ax.set(xlabel=STRENGTHS.get(change, change), ylabel=ylabel if ax in axes[:, 0] else "")
+        last = part[part["strength"] == steps[-1]].set_index("detector")["value"]
+        ax.set_title(f"strongest: {last.idxmax()} leads", fontsize=10)
     for ax in axes.flat[len(changes) :]:
         ax.axis("off")
     handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -87,7 +87,7 @@ def score(model, items):
         return pd.DataFrame({"score": evaluate.predict(model, items)})
     device, parts = train.device(), []
     model.to(device).eval()
-    for batch in DataLoader(items, 32):
+    for batch in DataLoader(items, 8):  # few enough to stay in a CPU's cache
         residuals = [stage.to(device) for stage in batch["residuals"]] if "residuals" in batch else None
         stages = model.stage_probabilities(batch["rgb"].to(device), residuals)
         parts.append(torch.cat([stages, combine(stages, model.stage_weights)[:, None]], dim=1).cpu())

@@ -15,7 +15,7 @@ class Residuals(Dataset):
     Items: {"rgb", "label", "index", "residuals": list of float32 tensors}.
     """
 
-    def __init__(self, images, residuals, flip=False, seed=0, batch_size=16):
+    def __init__(self, images, residuals, flip=False, seed=0, batch_size=8):
         self.images, self.flip, self.seed, self.epoch = images, flip, seed, 0
         self.stored = [[] for _ in range(1 + flip)]  # as they are, mirrored
         with torch.inference_mode():

@@ -72,6 +72,8 @@ class BeyondTheSpectrum(nn.Module):
         channels = (3, *CHANNELS[perceptual])
         self.detectors = nn.ModuleList([ResidualDetector(channels[stage], layers, width) for stage in stages])
         self.register_buffer("stage_weights", torch.tensor(stage_weights, dtype=torch.float32))
+        for network in (self.re_synthesizer, self.perceptual):
+            network.to(memory_format=torch.channels_last)  # a third of the time on a CPU
 
     @classmethod
     def restore(cls, state, config):
@@ -90,7 +92,7 @@ class BeyondTheSpectrum(nn.Module):
         pairs = [(rgb, output)]
         if max(self.stages) > 0:
             pairs += zip(self.perceptual(rgb), self.perceptual(output), strict=True)
-        return [(pairs[stage][0] - pairs[stage][1]).abs() for stage in self.stages]
+        return [(pairs[stage][0] - pairs[stage][1]).abs().contiguous() for stage in self.stages]
 
     def forward(self, rgb, residuals=None):
         """Return the logits (N,stages,2) of the detector at each stage; `residuals` spares computing them again."""

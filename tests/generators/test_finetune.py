@@ -131,6 +131,17 @@ def test_a_strong_regularization_closes_the_gap(weights, tmp_path):
     assert report["gap_after"] < 0.5 * report["gap_before"]
 
 
+@pytest.mark.parametrize("name", ["progan", "stylegan"])
+def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(name):
+    real = spectra.mean_spectrum(train.to_uint8(train.training_images(128)) / 255)
+
+    def gap(weights):
+        return spectra.gap(real, spectra.mean_spectrum(images.draw(images.load_generator(weights), range(100)) / 255))
+
+    before = gap(name)
+    assert {kind: gap(f"{name}_{kind}") < before / 2 for kind in finetune.KINDS} == {"R": True, "A": True}
+
+
 def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
     others = dataclasses.replace(GENERATORS, latent=4, widths=[4, 4])
     training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
