@@ -1,6 +1,10 @@
 """`python -m lib.notebooks` writes the outputs of the last run back into notebooks/, ready to be committed."""
 
+import base64
+import io
+
 import nbformat
+from PIL import Image
 
 from lib import paths
 
@@ -19,8 +23,18 @@ def write_back():
             cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
             if cell.cell_type == "code":
                 cell.outputs = [output for output in cell.outputs if not _passing(output)]
+                for output in cell.outputs:
+                    if "image/png" in output.get("data", {}):
+                        output.data["image/png"] = _smaller(output.data["image/png"])
         paths.replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
         print(f"{paths.show(source)}: {source.stat().st_size / 1e6:.2f} MB")
+
+
+def _smaller(png):
+    """Return a picture, PNG in base64, with a palette of 256 colours: less than half of the bytes."""
+    picture, smaller = Image.open(io.BytesIO(base64.b64decode(png))), io.BytesIO()
+    picture.convert("RGB").quantize(256).save(smaller, "PNG", optimize=True)
+    return base64.b64encode(smaller.getvalue()).decode()
 
 
 def _passing(output):
