@@ -66,6 +66,19 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         ("data.generated.root", "data/nothing", r"^data\.generated\.root: no folder at data/nothing: run `dvc pull`"),
         ("re_synthesizer.stage_weights", [1.0], r"^re_synthesizer\.stage_weights: needs 6 numbers"),
         ("pel.decay_at", [1.5], r"^pel\.decay_at: \[1\.5\] are not shares of the epochs, between 0 and 1$"),
+        ("pel.frequency_start", "zero", r"^pel\.frequency_start: 'zero' is not one of pretrained, random$"),
+        (
+            "forgery_detectors.training.decay_at",
+            [12],
+            r"^forgery_detectors\.training\.decay_at: \[12\.0\] are not shares of the epochs",
+        ),
+        (
+            "ablations.training.decay_at",
+            [0.0],
+            r"^ablations\.training\.decay_at: \[0\.0\] are not shares of the epochs",
+        ),
+        ("test_sets.R.layout", "CelebaHQ", r"^test_sets\.R\.layout: .* did you mean CelebA-HQ\?$"),
+        ("scenes.church.layout", "folder", r"^scenes\.church\.layout: .* did you mean folders\?$"),
         ("re_synthesizer.patch", 97, r"^re_synthesizer\.patch: 97 is not a multiple of factor 4$"),
     ],
 )
