@@ -66,6 +66,7 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         ("data.generated.root", "data/nothing", r"^data\.generated\.root: no folder at data/nothing: run `dvc pull`"),
         ("re_synthesizer.stage_weights", [1.0], r"^re_synthesizer\.stage_weights: needs 6 numbers"),
         ("pel.decay_at", [1.5], r"^pel\.decay_at: \[1\.5\] are not shares of the epochs, between 0 and 1$"),
+        ("pel.paper.decay_at", [1.5], r"^pel\.decay_at: \[1\.5\] are not shares"),  # found at the bundled scale, too
         ("pel.frequency_start", "zero", r"^pel\.frequency_start: 'zero' is not one of pretrained, random$"),
         (
             "forgery_detectors.training.decay_at",

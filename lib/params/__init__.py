@@ -68,12 +68,12 @@ def load(scale=None, file=None):
     one_of("scale", scale, SCALES)
     # All scales are checked, so that a typo in the paper's numbers does not wait for the GPU box.
     checked = {name: build(Params, _at_scale(raw, name), "") for name in SCALES}
-    params = checked[scale]
-    for section in dataclasses.fields(Params):
-        value = getattr(params, section.name)
-        if hasattr(value, "check"):
-            value.check(section.name)
-    return params
+    for params in checked.values():
+        for section in dataclasses.fields(Params):
+            value = getattr(params, section.name)
+            if hasattr(value, "check"):
+                value.check(section.name)
+    return checked[scale]
 
 
 def _at_scale(raw, scale):
