@@ -1,5 +1,8 @@
 """Where the face and its organs are: five landmarks of each crop, and the attention mask of ADD-Net drawn from them."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import torch
@@ -9,6 +12,7 @@ from tqdm.auto import tqdm
 from lib.data import detectors, faces
 from lib.data.image import read_image, resize
 
+WORKERS = 2  # threads
 SEARCH = 160  # side in pixels at which crops are searched: they hold one large face
 FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
 
@@ -19,15 +23,20 @@ def find(table, progress=True):
     x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
     finds; NaN where it finds none. Raises as lib.data.image.read_image.
     """
-    detector = detectors.Mtcnn(min_face=SEARCH // 3)
-    found = np.full((len(table), 5, 2), np.nan, np.float32)
-    threads = cv2.getNumThreads()
+    threads, mine = cv2.getNumThreads(), threading.local()
+
+    def search(path):
+        if not hasattr(mine, "detector"):  # OpenCV's networks are not to be shared
+            mine.detector = detectors.Mtcnn(min_face=SEARCH // 3)
+        boxes, _, points = mine.detector.detect(resize(read_image(path), SEARCH))
+        return points[faces.follow(boxes, None)] / SEARCH if len(boxes) else np.full((5, 2), np.nan)
+
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:
-        for index, path in enumerate(tqdm(table["path"], "landmarks", leave=False, delay=2, disable=not progress)):
-            boxes, _, points = detector.detect(resize(read_image(path), SEARCH))
-            if len(boxes):
-                found[index] = points[faces.follow(boxes, None)] / SEARCH
+        with ThreadPoolExecutor(WORKERS) as pool:
+            results = pool.map(search, table["path"])
+            bar = tqdm(results, "landmarks", len(table), leave=False, delay=2, disable=not progress)
+            found = np.array(list(bar), np.float32).reshape(-1, 5, 2)
     finally:
         cv2.setNumThreads(threads)
     return found
