@@ -1,12 +1,17 @@
-"""How fast whole networks run: PEL in training, the RDN on one large picture (`python -m lib.benchmark`).
+"""How fast whole networks run, PEL in training and the RDN on one large picture: `python -m lib.benchmark`.
 
 Each variant runs in turn with the others, round by round; the median round counts, and the first one, in which
-torch.compile does its work, is told apart.
+torch.compile does its work, is told apart. With `--memory`: how much memory PEL takes at the paper's size, in place of
+all that.
 """
 
 import argparse
 import contextlib
+import multiprocessing
+import re
 import statistics
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from unittest import mock
 
 import pandas as pd
@@ -71,6 +76,49 @@ def rdn_inference(device, sizes, size, rounds):
     return _measure({name: (lambda n=name: run(n)) for name in models}, 1, device, rounds)
 
 
+def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
+    """Measure the most memory that PEL takes: a DataFrame, a row each for training and scoring, in MiB.
+
+    batches: two numbers of images; their difference parts what an image costs from what is there for any batch
+    (weights, and in training gradients and Adam's averages). Columns: PEL, "batch of ..." twice, "an image", "fixed".
+    On a CPU it is the growth of the process in Linux' eyes, float32; on a GPU what PyTorch allocated, under bfloat16
+    as lib.train does. Every number comes from a process of its own, because none gives all back that it has freed.
+    """
+    rows = []
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for what in ("training", "scoring"):
+            jobs = [(str(device), backbone, size, batch, what == "training") for batch in batches]
+            peaks = list(pool.map(_peak, jobs))
+            image = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
+            named = {f"batch of {batch}": peak for batch, peak in zip(batches, peaks, strict=True)}
+            rows.append({"PEL": what, **named, "an image": image, "fixed": peaks[0] - image * batches[0]})
+    return pd.DataFrame(rows)
+
+
+def _peak(job):
+    """Return the MiB that two steps of training, or two of scoring, add to this process at the most."""
+    device, backbone, size, batch, training = job
+    gpu = torch.device(device).type == "cuda"
+    before = 0 if gpu else _status("VmRSS")
+    model = pel.PEL(backbone, pretrained=False).to(device).train(training)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
+            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
+    for _ in range(2):  # Adam's averages are there from the end of the first step on
+        with torch.inference_mode(not training), torch.autocast("cuda", torch.bfloat16, enabled=gpu):
+            loss = pel.loss(model, data)
+        if training:
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return torch.cuda.max_memory_allocated(device) / 2**20 if gpu else _status("VmHWM") - before
+
+
+def _status(key):
+    """Return a size that Linux tells of this process, in MiB."""
+    return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
 def _measure(variants, images, device, rounds):
     times = by_round(variants, device, rounds)
     medians = {name: statistics.median(taken[1:]) / 1000 for name, taken in times.items()}
@@ -83,8 +131,14 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m lib.benchmark", description=__doc__.splitlines()[0])
     parser.add_argument("--device", help="cpu or cuda; the GPU where there is one")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help="the memory of PEL, EfficientNet-B4, 320 px, alone")
     options = parser.parse_args()
     device = torch.device(options.device or train.device())
+    if options.memory:
+        table = pel_memory(device)
+        print(f"PEL, tf_efficientnet_b4, 320 px, MiB ({device})\n{table.to_string(index=False, float_format='%.0f')}")
+        paths.replace(paths.RESULTS / "memory_benchmark.csv", lambda file: table.to_csv(file, index=False))
+        return
     large = device.type == "cuda"
     backbone, size, batch = ("tf_efficientnet_b4", 320, 32) if large else ("tf_efficientnet_lite0", 128, 16)
     sizes, side = (

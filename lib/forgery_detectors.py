@@ -5,8 +5,10 @@ The networks of PEL's Tables 1-3 (Gu et al., AAAI 2022), trained by the same cod
 
 import argparse
 import dataclasses
+import datetime
 import re
 
+import accelerate
 import numpy as np
 import pandas as pd
 import torch
@@ -76,6 +78,13 @@ class FaceSets:
         if name not in self.tables:
             self.tables[name] = faces.prepare(self.params, self.sets[name])
         return self.tables[name]
+
+    def cut(self):
+        """Cut the faces of every data set; of several processes under torchrun one cuts, and the others wait."""
+        cpu, patience = not torch.cuda.is_available(), datetime.timedelta(days=7)
+        with accelerate.PartialState(cpu=cpu, timeout=patience).main_process_first():
+            for name in self.names:
+                self.table(name)
 
     def test(self, name):
         """Return the faces that every network is tested on: up to `limit`, as a table.
@@ -282,6 +291,7 @@ if __name__ == "__main__":
     try:
         params = load()
         sets = FaceSets(params)
+        sets.cut()
         for method in arguments.methods:
             run(method, params, arguments.seed, sets)
     except ParamsError as error:

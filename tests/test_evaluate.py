@@ -82,9 +82,9 @@ def test_every_metric_is_that_of_scikit_learn_and_torchmetrics(kind, share):
         given = torch.tensor(scores, dtype=torch.float32), torch.tensor(labels)
         assert ours[f"frame_{name}"] == pytest.approx(metric(*given).item(), abs=1e-5), name
     fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
-    crossing = scipy.optimize.brentq(lambda x: 1 - x - np.interp(x, fpr, tpr), 0, 1) if kind != "perfect" else 0.0
-    # Where the ROC stands upright (np.interp takes its upper end) the root is of the step, not of the line.
-    assert ours["frame_eer"] == pytest.approx(crossing, abs=1e-6 if kind in ("constant", "perfect") else 0.02)
+    corner = np.arange(len(fpr))  # along the ROC, because a function of fpr has no one value where it stands upright
+    at = scipy.optimize.brentq(lambda x: np.interp(x, corner, fpr + tpr) - 1, 0, corner[-1], xtol=1e-12)
+    assert ours["frame_eer"] == pytest.approx(np.interp(at, corner, fpr), abs=1e-9)
     nearest = classification.BinaryEER()(torch.tensor(scores, dtype=torch.float32), torch.tensor(labels)).item()
     steps = np.abs(np.diff(fpr)).max() + np.abs(np.diff(tpr)).max()  # theirs is the nearest corner of the ROC
     assert abs(ours["frame_eer"] - nearest) <= steps

@@ -21,6 +21,15 @@ def test_a_whole_data_set_is_counted_by_split_and_class(tmp_path, face_forensics
     assert "(official: 720 and 2880), 4 people or sources, 80% fake" in said and "nothing is wrong" in said
 
 
+def test_the_whole_of_faceforensics_has_its_official_counts(tmp_path, face_forensics):
+    pairs = [[f"{number:03d}", f"{number + 1:03d}"] for number in range(0, 1000, 2)]
+    face_forensics(tmp_path, {"train": pairs[:360], "val": pairs[360:430], "test": pairs[430:]})
+    report = check("FaceForensics++", tmp_path)
+    for split, real, fake in (("train", 720, 2880), ("val", 140, 560), ("test", 140, 560)):
+        assert f"{split}: {real} real and {fake} fake videos" in str(report)
+    assert not report.wrong and "official" not in str(report)  # told where the counts differ
+
+
 def test_listed_videos_that_are_missing_are_told_with_where_to_get_them(tmp_path, face_forensics):
     face_forensics(tmp_path)
     (tmp_path / "original_sequences/youtube/c23/videos/974.mp4").unlink()

@@ -186,7 +186,7 @@ def files_below(folder):
 
 
 KILLED = """
-import os, signal, sys, types
+import multiprocessing, os, signal, sys, time, types
 from pathlib import Path
 from lib import paths
 from lib.data import faces
@@ -199,21 +199,27 @@ def killed(*arguments):  # in the middle of a write: the file is there under its
     global count
     count += 1
     if count == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill((multiprocessing.parent_process() or multiprocessing.current_process()).pid, signal.SIGKILL)
+        time.sleep(60)  # a worker ends with its parent
     whole(*arguments)
 
 paths.os.replace = killed
-settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1)
-data = types.SimpleNamespace(forged=DataSet("FaceForensics++", sys.argv[1]))
-faces.prepare(types.SimpleNamespace(seed=0, faces=settings, data=data), progress=False)
+if __name__ == "__main__":
+    settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=int(sys.argv[3]))
+    data = types.SimpleNamespace(forged=DataSet("FaceForensics++", sys.argv[1]))
+    faces.prepare(types.SimpleNamespace(seed=0, faces=settings, data=data), progress=False)
 """
 
 
-def test_a_killed_extraction_goes_on_to_the_same_files_as_an_undisturbed_one(world, monkeypatch):
-    program = [sys.executable, "-c", KILLED, str(world.root), str(world.faces)]
-    assert subprocess.run(program, cwd=paths.ROOT).returncode == -signal.SIGKILL
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_extraction_goes_on_to_the_same_files_as_an_undisturbed_one(world, monkeypatch, tmp_path, workers):
+    (tmp_path / "killed.py").write_text(KILLED)
+    program = [sys.executable, tmp_path / "killed.py", world.root, world.faces, str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str(paths.ROOT)}
+    assert subprocess.run(program, env=environment).returncode == -signal.SIGKILL
     left = files_below(world.faces)
-    assert sum(name.endswith("record.json") for name in left) == 2 and not any("manifest" in name for name in left)
+    records = sum(name.endswith("record.json") for name in left)
+    assert (records == 2 if workers == 1 else 2 <= records < 8) and not any("manifest" in name for name in left)
     faces.prepare(world.params, progress=False)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "undisturbed")
     faces.prepare(world.params, progress=False)

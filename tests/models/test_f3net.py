@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.fft
+import timm
 import torch
 
 from lib.models.f3net import STREAMS, F3Net, FrequencyDecomposition, LocalStatistics, MixBlock
@@ -29,6 +30,15 @@ def uncorrected(head):
 def test_the_parameters_are_those_of_the_public_code_less_its_unused_classifiers(streams, published):
     with torch.device("meta"):
         assert count(F3Net(pretrained=False, streams=streams, preset="released")) == published - UNUSED * len(streams)
+
+
+def test_the_weights_that_timm_offers_fit_both_streams_name_by_name():
+    with torch.device("meta"):
+        theirs, model = timm.create_model("legacy_xception", num_classes=0), F3Net(pretrained=False)
+    wanted = {name: tuple(x.shape) for name, x in theirs.state_dict().items()}
+    for stream, channels in (("fad", 12), ("lfs", 6)):
+        first = {"conv1.weight": (wanted["conv1.weight"][0], channels, 3, 3)}
+        assert {name: tuple(x.shape) for name, x in model.trunks[stream].state_dict().items()} == wanted | first
 
 
 def test_mix_blocks_stand_after_blocks_7_and_12_in_the_published_preset_only():

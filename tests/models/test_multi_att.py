@@ -1,4 +1,5 @@
 import pytest
+import timm
 import torch
 
 from lib.models.multi_att import Attention, MultiAtt, RegionalLoss, TextureEnhancement, hide, loss
@@ -33,6 +34,21 @@ def test_each_part_has_the_published_parameters():
         "ensemble": 131_842,
     }  # fmt: skip
     assert count(model) == 18_664_236 - UNUSED
+
+
+def test_features_have_the_published_shapes_and_the_weights_that_timm_offers_fit_name_by_name():
+    name, shapes = "tf_efficientnet_b4.ap_in1k", {}
+    with torch.device("meta"):
+        model, theirs = MultiAtt(name, pretrained=False).eval(), timm.create_model(name)
+        for stage in (0, 4):
+            keep = lambda module, args, out, stage=stage: shapes.update({stage: tuple(out.shape[1:])})
+            model.trunk.blocks[stage].register_forward_hook(keep)
+        model.trunk.bn2.register_forward_hook(lambda module, args, out: shapes.update(last=tuple(out.shape[1:])))
+        assert model.attention_maps(torch.rand(1, 3, 380, 380, device="meta")).shape == (1, 4, 24, 24)
+    # 23 and 11 in the public code, whose padding is that of 380 pixels at every layer
+    assert shapes == {0: (24, 190, 190), 4: (160, 24, 24), "last": (1792, 12, 12)}
+    ours, theirs = ({key: x.shape for key, x in network.state_dict().items()} for network in (model.trunk, theirs))
+    assert {key for key in theirs if ours.get(key) != theirs[key]} == {"classifier.weight", "classifier.bias"}
 
 
 def test_attention_is_never_negative_and_zero_on_two_of_24_cells_of_the_rim():

@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from lib.models.backbones import create_efficientnet
-from lib.models.pel import PEL, ChannelAttention, MutualEnhancement, NoiseEnhancement, loss
+from lib.models.pel import PEL, ChannelAttention, Enhancement, MutualEnhancement, NoiseEnhancement, loss
 from lib.ops.dct import compose
 
-LITE = "tf_efficientnet_lite0"
+LITE, B4 = "tf_efficientnet_lite0", "tf_efficientnet_b4"
+CLASSIFIER = {"classifier.weight", "classifier.bias"}
 
 
 def count(module):
@@ -46,16 +47,29 @@ def test_the_blocks_stand_behind_the_stages_that_the_paper_names(b4):
 
 
 @pytest.mark.parametrize("size", [320, 224])
-def test_both_streams_meet_at_half_the_image_size_and_end_in_the_same_shape(b4, size):
-    half, maps = [], {}
-    hook = b4.enhancements[0].register_forward_hook(lambda module, args, out: half.extend(x.shape for x in out))
+def test_both_streams_meet_at_half_the_image_size_and_keep_the_same_shape_behind_every_block(b4, size):
+    shapes = []
+    hooks = [e.register_forward_hook(lambda module, args, out: shapes.append(out)) for e in b4.enhancements]
     with torch.inference_mode():
         maps = b4.eval().forward_features(torch.rand(1, 3, size, size))
-    hook.remove()
-    assert half == [(1, 48, size // 2, size // 2)] * 2
+    for hook in hooks:
+        hook.remove()
+    channels, shrunk = (48, 24, 32, 56, 112, 160, 272, 448), (2, 2, 4, 8, 16, 16, 32, 32)
+    wanted = [(1, count, size // by, size // by) for count, by in zip(channels, shrunk, strict=True)]
+    assert [[tuple(x.shape) for x in pair] for pair in shapes] == [[shape] * 2 for shape in wanted]
     assert {stream: x.shape for stream, x in maps.items()} == dict.fromkeys(
         ("rgb", "freq"), (1, 1792, size // 32, size // 32)
     )
+
+
+def test_the_weights_that_timm_offers_fit_both_streams_name_by_name(b4):
+    with torch.device("meta"):
+        theirs = {name: x.shape for name, x in create_efficientnet(B4, pretrained=False).state_dict().items()}
+    own = {"rgb": set(), "freq": {"conv_stem.weight"}}
+    for stream, trunk in b4.trunks.items():
+        ours = {name: x.shape for name, x in trunk.state_dict().items()}
+        assert {name for name in theirs if ours.get(name) != theirs[name]} == own[stream] | CLASSIFIER
+        assert set(ours) <= set(theirs)
 
 
 def test_with_every_enhancement_off_it_is_two_plain_networks():
@@ -95,6 +109,7 @@ def test_a_single_stream_has_spatial_attention_instead_of_mutual_enhancement(str
     model = lite(streams=(stream,))
     assert [m.attention.out_channels for m in model.modules() if isinstance(m, MutualEnhancement)] == [1] * 5
     assert model(torch.rand(2, 3, 64, 64)).shape == (2,)
+    assert model.classifier.in_features == model.trunks[stream].num_features
     assert hasattr(model, "frequency_stem") == (stream == "freq")
 
 
@@ -107,13 +122,19 @@ def test_the_other_readings_run():
 
 def test_channel_attention_is_equation_4():
     block, x = ChannelAttention(32), torch.randn(2, 32, 5, 6)
-    first, second = block.mlp[0].weight, block.mlp[2].weight
+    first, second = (torch.nn.init.uniform_(block.mlp[i].weight, low, 0.1) for i, low in ((0, 0), (2, -0.1)))
     assert first.shape == (2, 32)
     pooled = x.mean((2, 3)) + x.amax((2, 3))
     gain = 1 + torch.sigmoid(torch.relu(pooled @ first.T) @ second.T)
     torch.testing.assert_close(block(x), x * gain[:, :, None, None])
-    assert gain.min() > 1
-    assert gain.max() < 2
+    assert 1 < gain.min() < gain.max() < 2
+
+
+def test_an_enhancement_is_noise_then_channel_attention_then_the_mutual_one():
+    block = Enhancement(16, 2, noise=True, attention=True, mutual=True, literal_init=True)
+    maps = torch.randn(2, 3, 16, 5, 6)
+    enhanced = [attention(noise(x)) for (noise, attention), x in zip(block.alone, maps, strict=True)]
+    assert all(torch.equal(a, b) for a, b in zip(block(list(maps)), block.mutual(enhanced), strict=True))
 
 
 def test_mutual_enhancement_is_equations_5_and_6():
@@ -127,11 +148,12 @@ def test_mutual_enhancement_is_equations_5_and_6():
         torch.testing.assert_close(out, x + scale * (x * attention[:, i : i + 1]) + shift)
 
 
-def test_the_enhancement_starts_as_the_identity_unless_asked_for_the_literal_start():
+def test_the_enhancement_starts_as_the_identity_or_one_gain_unless_asked_for_the_literal_start():
     x = torch.randn(1, 4, 5, 5)
     assert torch.equal(NoiseEnhancement(4)(x), x)
     assert all(torch.equal(a, b) for a, b in zip(MutualEnhancement(4)([x, 2 * x]), [x, 2 * x], strict=True))
     assert not torch.equal(NoiseEnhancement(4, literal_init=True)(x), x)
+    torch.testing.assert_close(ChannelAttention(4)(x), 1.5 * x)
 
 
 @pytest.mark.parametrize("started", [False, True])
