@@ -1,5 +1,6 @@
 """lib.forgery_detectors: every network of PEL's Tables 1 to 3 on the same faces, and no cell filled by accident."""
 
+import contextlib
 import dataclasses
 
 import pandas as pd
@@ -83,6 +84,26 @@ def test_two_sets_of_one_name_are_an_error_not_a_mixture(face_settings):
     twice = dataclasses.replace(face_settings.data, cross_forged=face_settings.data.cross_forged * 2)
     with pytest.raises(ValueError, match="^data.cross_forged: .*elsewhere would be a second elsewhere"):
         forgery_detectors.data_sets(dataclasses.replace(face_settings, data=twice))
+
+
+def test_several_processes_do_not_cut_the_same_faces_at_once(face_settings, monkeypatch):
+    waiting = []
+
+    class State:
+        def __init__(self, **options):
+            pass
+
+        @contextlib.contextmanager
+        def main_process_first(self):
+            waiting.append("the others")
+            yield
+            waiting.clear()
+
+    monkeypatch.setattr(forgery_detectors.accelerate, "PartialState", State)
+    monkeypatch.setattr(forgery_detectors.faces, "prepare", lambda params, data_set: list(waiting))
+    sets = forgery_detectors.FaceSets(face_settings)
+    sets.cut()
+    assert sets.tables == {"own": ["the others"], "elsewhere": ["the others"]}
 
 
 def test_a_set_for_testing_only_is_not_trained_on(face_settings):
