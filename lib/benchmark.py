@@ -101,13 +101,13 @@ def _peak(job):
     gpu = torch.device(device).type == "cuda"
     before = 0 if gpu else _status("VmRSS")
     model = pel.PEL(backbone, pretrained=False).to(device).train(training)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4) if training else None
     data = {"rgb": torch.rand(batch, 3, size, size, device=device),
             "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
     for _ in range(2):  # Adam's averages are there from the end of the first step on
         with torch.inference_mode(not training), torch.autocast("cuda", torch.bfloat16, enabled=gpu):
             loss = pel.loss(model, data)
-        if training:
+        if optimizer:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -1,11 +1,14 @@
 """The detectors of Beyond the Spectrum's Tables 1 to 3: each is trained against one generator and scored on every test.
 
-`python -m lib.spectrum_detectors METHOD SOURCE` writes results/scores/bts/METHOD_SOURCE.csv, which notebook 04 reads.
+`python -m lib.spectrum_detectors METHOD` writes results/scores/bts/METHOD/SOURCE.csv of each generator, which notebook
+04 reads.
 """
 
 import argparse
 import dataclasses
 import functools
+import itertools
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from lib import bts, evaluate, paths, perturb, spectra, train
+from lib.data import processes
 from lib.data.loading import Balanced, FaceImages
 from lib.data.residuals import Residuals
 from lib.models import prnu, spectrum_svm
@@ -150,7 +154,7 @@ def run(params, method, source, scene=""):
     params = of_scene(params, scene)
     table = bts.image_table(params)
     one_of("source", source, bts.sources(table))
-    model, _ = fit(params, table, method, source, f"{scene}_" if scene else "")
+    model, _ = fit(params, table, method, source, _prefix(scene))
     parts = []
     for name, images, items in tqdm(tests(params, table, source), desc="tests", unit="test", leave=False):
         parts.append(pd.concat([images[COLUMNS[1:]], score(model, items)], axis=1).assign(test=name))
@@ -160,14 +164,42 @@ def run(params, method, source, scene=""):
     return scored[columns]
 
 
+def run_all(params, method, sources, scene=""):
+    """Return `run` of each source, in order; without a GPU side by side, each on its share of the threads.
+
+    Raises RuntimeError in one line where one of them was ended.
+    """
+    threads = torch.get_num_threads() // len(sources)
+    if len(sources) == 1 or threads == 0 or train.device().type != "cpu":
+        return [run(params, method, source, scene) for source in sources]
+    if method in RE_SYNTHESIZERS:  # trained once, not once a process
+        own = of_scene(params, scene)
+        _untrained(own, bts.image_table(own), method, _prefix(scene))
+    settings = (itertools.repeat(value) for value in (threads, params, method, scene))
+    try:
+        with processes.pool(len(sources)) as pool:
+            return list(pool.map(_run_on, sources, *settings))
+    except BrokenProcessPool:
+        raise RuntimeError("a training was ended (out of memory?): name one SOURCE at a time") from None
+
+
+def _run_on(source, threads, params, method, scene):
+    torch.set_num_threads(threads)
+    return run(params, method, source, scene)
+
+
 def scores(params, method, source, scene=""):
     """Return what `run` wrote, or run it: a DataFrame of COLUMNS and one column a detector, one row an image a test."""
     file = _file(method, source, scene)
     return pd.read_csv(file, dtype={"identity": str}) if file.is_file() else run(params, method, source, scene)
 
 
+def _prefix(scene):
+    return f"{scene}_" if scene else ""
+
+
 def _file(method, source, scene):
-    return paths.RESULTS / "scores" / "bts" / f"{scene or 'faces'}_{method}_{source}.csv"
+    return paths.RESULTS / "scores" / (scene or "bts") / method / f"{source}.csv"
 
 
 def of_scene(params, scene):
@@ -248,17 +280,21 @@ def main(arguments=None):
     """Run the command line; ends with a line instead of a trace where a name or a folder is wrong."""
     parser = argparse.ArgumentParser(prog="python -m lib.spectrum_detectors", description=__doc__.splitlines()[0])
     parser.add_argument("method", metavar="METHOD", help=", ".join(METHODS))
-    parser.add_argument("source", metavar="SOURCE", help="the generator to learn from, or all")
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="*", help="generators to learn from, or all; those of params.yaml by default"
+    )
     parser.add_argument("--scene", default="", help=f"learn from scenes instead of faces: {', '.join(SCENES)}")
     options = parser.parse_args(arguments)
     try:
-        scored = run(load(), options.method, options.source, options.scene)
-    except (ParamsError, FileNotFoundError, ValueError) as error:
+        params = load()
+        sources = options.source or params.spectrum_detectors.sources
+        found = dict(zip(sources, run_all(params, options.method, sources, options.scene), strict=True))
+    except (ParamsError, FileNotFoundError, ValueError, RuntimeError) as error:
         raise SystemExit(str(error)) from None
-    decision = scored.columns[-1]
-    for test, part in scored.groupby("test", sort=False):
-        right = ((part[decision] > 0.5) == part["label"]).mean()
-        print(f"{options.method} against {options.source}, {test}: {right:.1%} of {len(part)} right")
+    for source, scored in found.items():
+        for test, part in scored.groupby("test", sort=False):
+            right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
+            print(f"{options.method} against {source}, {test}: {right:.1%} of {len(part)} right")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
 import dataclasses
+import os
+import subprocess
+import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
@@ -30,6 +34,40 @@ def test_a_file_of_scores_holds_every_test_and_is_read_instead_of_made_again(gan
     monkeypatch.setattr(spectrum_detectors, "run", lambda *_: pytest.fail("made again"))
     again = spectrum_detectors.scores(gan_settings, "1D-Spectrum", "StyleGAN")
     pd.testing.assert_frame_equal(again, scored, check_exact=False, rtol=1e-4)
+
+
+def test_generators_learned_side_by_side_give_the_scores_of_each_alone(gan_settings, tmp_path):
+    environment = {**os.environ, "DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "DEEPFAKE_SCALE": "smoke"}
+    environment |= {"DEEPFAKE_OUTPUTS": str(tmp_path / "both"), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "lib.spectrum_detectors", "FFT-2d"]
+    ended = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "FFT-2d against StyleGAN, raw:" in ended.stdout
+    settings = params.load("smoke", file=tmp_path / "params.yaml")
+    for source in ("ProGAN", "StyleGAN"):
+        both = pd.read_csv(tmp_path / "both" / "results" / "scores" / "bts" / "FFT-2d" / f"{source}.csv")
+        alone = spectrum_detectors.run(settings, "FFT-2d", source)
+        np.testing.assert_allclose(both["score"], alone["score"], rtol=1e-5)
+
+
+def test_a_training_that_is_ended_beside_another_is_one_clear_line(gan_settings, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(spectrum_detectors.processes, "pool", lambda count: Ended())
+    with pytest.raises(RuntimeError, match="one SOURCE at a time"):
+        spectrum_detectors.run_all(gan_settings, "PRNU", ["ProGAN", "StyleGAN"])
+
+
+class Ended:
+    """A pool of processes of which the machine ends one."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def map(self, *_):
+        raise BrokenProcessPool
 
 
 def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_settings):

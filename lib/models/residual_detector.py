@@ -92,6 +92,7 @@ class BeyondTheSpectrum(nn.Module):
         pairs = [(rgb, output)]
         if max(self.stages) > 0:
             pairs += zip(self.perceptual(rgb), self.perceptual(output), strict=True)
+        # Contiguous: oneDNN fails at strided 1x1 convolutions of channels_last, see xception.Shortcut.
         return [(pairs[stage][0] - pairs[stage][1]).abs().contiguous() for stage in self.stages]
 
     def forward(self, rgb, residuals=None):
