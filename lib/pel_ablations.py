@@ -5,12 +5,13 @@
 
 import argparse
 import dataclasses
+import functools
 import time
 
 import numpy as np
 import pandas as pd
 
-from lib import evaluate, forgery_detectors, paths
+from lib import evaluate, forgery_detectors, paths, train
 from lib.data import faces
 from lib.models.denoisers import with_denoiser
 from lib.params import ParamsError, load
@@ -40,6 +41,7 @@ DENOISERS = {
 ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
 SEEDS = paths.TABLES / "pel_ablation_seeds.csv"
+AT_ONCE = 4  # trainings, at the most: each holds the faces in memory
 
 
 def data_set(params):
@@ -111,9 +113,9 @@ def forget(rows, seed):
 
 def run_all(params, rows=ROWS):
     """Train rows and write results/scores/pel_ablations/ROW.csv; a killed run goes on where it was."""
-    table = face_table(params)
-    for row in rows:
-        forgery_detectors.write_scores(SCORES / f"{row}.csv", run(row, params, table=table))
+    scored = train.side_by_side(functools.partial(run, params=params, table=face_table(params)), rows, AT_ONCE)
+    for row, table in zip(rows, scored, strict=True):
+        forgery_detectors.write_scores(SCORES / f"{row}.csv", table)
     forget(rows, params.seed)
 
 
@@ -139,22 +141,24 @@ def run_seeds(params, count, rows=ROWS):
     params = with_seeds_epochs(params)
     how, done = recipe(params), read_seeds()
     table = face_table(params)
-    for seed in range(count):
-        for row in rows:
-            if len(done) and (done[["row", "seed", "recipe"]] == [row, seed, how]).all(axis=1).any():
-                continue
-            began = time.perf_counter()
-            scored = run(row, params, seed, table)
-            forget([row], seed)
-            result = evaluate.metrics(scored, scored["score"], n_bootstrap=1)
-            values = {
-                key: result[key] for key in ("frame_accuracy", "frame_auc", "frame_eer", "video_accuracy", "video_auc")
-            }
-            minutes = (time.perf_counter() - began) / 60
-            fresh = pd.DataFrame([{"row": row, "seed": seed, **values, "minutes": minutes, "recipe": how}])
-            done = pd.concat([done, fresh], ignore_index=True) if len(done) else fresh
-            paths.replace(SEEDS, lambda file, done=done: done.to_csv(file, index=False, float_format="%.6g"))
+    there = set(zip(*(done[key] for key in ("row", "seed", "recipe")), strict=True))
+    todo = [(row, seed) for seed in range(count) for row in rows if (row, seed, how) not in there]
+    for fresh in train.side_by_side(functools.partial(_measure, params, table), todo, AT_ONCE):
+        fresh = pd.DataFrame([fresh | {"recipe": how}])
+        done = pd.concat([done, fresh], ignore_index=True) if len(done) else fresh
+        paths.replace(SEEDS, lambda file, done=done: done.to_csv(file, index=False, float_format="%.6g"))
     return done
+
+
+def _measure(params, table, job):
+    row, seed = job
+    began = time.perf_counter()
+    scored = run(row, params, seed, table)
+    forget([row], seed)
+    result = evaluate.metrics(scored, scored["score"], n_bootstrap=1)
+    names = ("frame_accuracy", "frame_auc", "frame_eer", "video_accuracy", "video_auc")
+    minutes = (time.perf_counter() - began) / 60
+    return {"row": row, "seed": seed, **{name: result[name] for name in names}, "minutes": minutes}
 
 
 def read_seeds(params=None):

@@ -7,8 +7,6 @@
 import argparse
 import dataclasses
 import functools
-import itertools
-from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
@@ -18,7 +16,6 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from lib import bts, evaluate, paths, perturb, spectra, train
-from lib.data import processes
 from lib.data.loading import Balanced, FaceImages
 from lib.data.residuals import Residuals
 from lib.models import prnu, spectrum_svm
@@ -165,27 +162,11 @@ def run(params, method, source, scene=""):
 
 
 def run_all(params, method, sources, scene=""):
-    """Return `run` of each source, in order; without a GPU side by side, each on its share of the threads.
-
-    Raises RuntimeError in one line where one of them was ended.
-    """
-    threads = torch.get_num_threads() // len(sources)
-    if len(sources) == 1 or threads == 0 or train.device().type != "cpu":
-        return [run(params, method, source, scene) for source in sources]
+    """Return `run` of each source, in order, side by side where that is faster (train.side_by_side)."""
     if method in RE_SYNTHESIZERS:  # trained once, not once a process
         own = of_scene(params, scene)
         _untrained(own, bts.image_table(own), method, _prefix(scene))
-    settings = (itertools.repeat(value) for value in (threads, params, method, scene))
-    try:
-        with processes.pool(len(sources)) as pool:
-            return list(pool.map(_run_on, sources, *settings))
-    except BrokenProcessPool:
-        raise RuntimeError("a training was ended (out of memory?): name one SOURCE at a time") from None
-
-
-def _run_on(source, threads, params, method, scene):
-    torch.set_num_threads(threads)
-    return run(params, method, source, scene)
+    return list(train.side_by_side(functools.partial(run, params, method, scene=scene), sources, len(sources)))
 
 
 def scores(params, method, source, scene=""):
@@ -289,7 +270,7 @@ def main(arguments=None):
         params = load()
         sources = options.source or params.spectrum_detectors.sources
         found = dict(zip(sources, run_all(params, options.method, sources, options.scene), strict=True))
-    except (ParamsError, FileNotFoundError, ValueError, RuntimeError) as error:
+    except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
     for source, scored in found.items():
         for test, part in scored.groupby("test", sort=False):

@@ -2,7 +2,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pandas as pd
@@ -48,26 +47,6 @@ def test_generators_learned_side_by_side_give_the_scores_of_each_alone(gan_setti
         both = pd.read_csv(tmp_path / "both" / "results" / "scores" / "bts" / "FFT-2d" / f"{source}.csv")
         alone = spectrum_detectors.run(settings, "FFT-2d", source)
         np.testing.assert_allclose(both["score"], alone["score"], rtol=1e-5)
-
-
-def test_a_training_that_is_ended_beside_another_is_one_clear_line(gan_settings, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(spectrum_detectors.processes, "pool", lambda count: Ended())
-    with pytest.raises(RuntimeError, match="one SOURCE at a time"):
-        spectrum_detectors.run_all(gan_settings, "PRNU", ["ProGAN", "StyleGAN"])
-
-
-class Ended:
-    """A pool of processes of which the machine ends one."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def map(self, *_):
-        raise BrokenProcessPool
 
 
 def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_settings):

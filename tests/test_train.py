@@ -299,3 +299,24 @@ def test_a_training_is_repeated_when_its_network_changed_and_not_when_another_di
     assert {"train.py", "pel.py", "backbones.py", "dct.py", "noise.py", "loading.py", "image.py"} <= sources
     assert not sources & {"rdn.py", "evaluate.py", "figures.py"}
     assert "rdn.py" in {file.name for file in train._sources(rdn.box_mean)}
+
+
+def who(job):
+    return job, os.getpid(), torch.get_num_threads()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
+def test_trainings_side_by_side_share_the_threads_and_come_back_in_order(monkeypatch):
+    assert [pid for _, pid, _ in train.side_by_side(who, "ab", 2)] == [os.getpid()] * 2, "one thread, one at a time"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    jobs, processes, threads = zip(*train.side_by_side(who, "abcd", 2), strict=True)
+    assert jobs == tuple("abcd")
+    assert os.getpid() not in processes and len(set(processes)) <= 2
+    assert set(threads) == {2}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
+def test_a_training_that_the_machine_ends_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(RuntimeError, match="^a training was ended"):
+        list(train.side_by_side(os._exit, [1, 1], 2))
