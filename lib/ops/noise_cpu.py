@@ -73,7 +73,8 @@ def _build():
     cpp_extension = _cpp_extension()
     openmp = glob.glob(os.path.join(os.path.dirname(torch.__file__), "lib", "libgomp*"))
     compiler = cpp_extension.get_cxx_compiler()
-    code = [Path(file).read_text() for file in (SOURCE, __file__, selection.__file__)]
+    sources = (SOURCE, *sorted(SOURCE.parent.glob("*.h")), __file__, selection.__file__)
+    code = [Path(file).read_text() for file in sources]
     key = (*code, compiler, *FLAGS, *openmp, platform.machine(), _processor())
     name = f"deepfake_noise_{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()

@@ -1,0 +1,199 @@
+// Part of noise.cpp: a plane is cut into tiles, whose values come and go as float32.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+namespace {
+
+using std::int64_t;
+using std::uint8_t;
+using std::uint16_t;
+using std::uint32_t;
+
+constexpr int64_t CHUNK = 1024;  // values that go through all steps together; a multiple of every vector's length
+
+// Written so that compilers make single vector instructions of them; they lose a NaN (see `spread_nan`).
+inline float minimum(float a, float b) { return a < b ? a : b; }
+inline float maximum(float a, float b) { return a > b ? a : b; }
+
+// The loops that do the work stay functions of their own: only then do compilers see that their arguments do not overlap.
+#define KERNEL __attribute__((noinline))
+
+enum Type { FLOAT32, BFLOAT16, FLOAT16 };
+
+struct Task {
+  const void *x, *grad;
+  const float *weight, *bias;
+  void *out;
+  uint8_t *index;
+  float *grad_weight, *grad_bias;
+  int64_t planes, height, width, step, channels;
+  int type, threads;
+};
+
+template <class To, class From>
+inline To bits(From value) {
+  static_assert(sizeof(To) == sizeof(From), "");
+  To result;
+  std::memcpy(&result, &value, sizeof(To));
+  return result;
+}
+
+inline float from_bfloat16(uint16_t value) { return bits<float>(uint32_t(value) << 16); }
+
+inline uint16_t to_bfloat16(float value) {
+  const uint32_t b = bits<uint32_t>(value);
+  return value != value ? 0x7fc0 : (b + 0x7fff + ((b >> 16) & 1)) >> 16;
+}
+
+inline float from_float16(uint16_t value) {
+  const uint32_t magnitude = value & 0x7fff;
+  const float scaled = bits<float>(magnitude << 13) * 0x1p112f;  // moves the exponent's bias from 15 to 127
+  const uint32_t b = magnitude < 0x7c00 ? bits<uint32_t>(scaled) : (magnitude << 13) | 0x7f800000;
+  return bits<float>(b | uint32_t(value & 0x8000) << 16);
+}
+
+inline uint16_t to_float16(float value) {
+  const uint32_t b = bits<uint32_t>(value), magnitude = b & 0x7fffffff;
+  const uint32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  const uint32_t subnormal = bits<uint32_t>(bits<float>(magnitude) + 0.5f) - 0x3f000000;  // the addition rounds
+  const uint32_t finite = magnitude < 0x38800000 ? subnormal : std::min(normal, 0x7c00u);
+  return (magnitude > 0x7f800000 ? 0x7e00 : magnitude >= 0x47800000 ? 0x7c00 : finite) | (b >> 16 & 0x8000);
+}
+
+// 1 / (1 + exp(-x)), relative error below 1e-6; NaN stays NaN.
+inline float sigmoid(float x) {
+  float z = -x;
+  z = z > 88 ? 88 : z;
+  z = z < -87 ? -87 : z;
+  const float rounded = z * 1.44269504f + 12582912;  // the low bits now hold n of exp(z) = 2^n * exp(rest)
+  const float n = rounded - 12582912;
+  const float rest = (z - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.98412698e-4f;
+  p = p * rest + 1.38888889e-3f;
+  p = p * rest + 8.33333333e-3f;
+  p = p * rest + 4.16666667e-2f;
+  p = p * rest + 1.66666667e-1f;
+  p = p * rest + 0.5f;
+  p = p * rest + 1;
+  p = p * rest + 1;
+  const float power = bits<float>((bits<int32_t>(rounded) - 0x4b400000 + 127) << 23);
+  return 1 / (1 + p * power);
+}
+
+// Positions beyond the border mirror those inside it; the border itself is not repeated.
+inline int64_t mirror(int64_t i, int64_t size) { return i < 0 ? -i : i < size ? i : 2 * (size - 1) - i; }
+
+inline void load(uint8_t *to, const uint8_t *from, int64_t n, int) { std::memcpy(to, from, n); }
+
+inline void load(float *to, const float *from, int64_t n, int) { std::memcpy(to, from, n * sizeof(float)); }
+
+void load(float *__restrict to, const uint16_t *__restrict from, int64_t n, int type) {
+  if (type == BFLOAT16)
+    for (int64_t j = 0; j < n; j++) to[j] = from_bfloat16(from[j]);
+  else
+    for (int64_t j = 0; j < n; j++) to[j] = from_float16(from[j]);
+}
+
+void store(void *to, int64_t offset, const float *__restrict from, int64_t n, int type) {
+  uint16_t *__restrict half = static_cast<uint16_t *>(to) + offset;
+  if (type == FLOAT32)
+    std::memcpy(static_cast<float *>(to) + offset, from, n * sizeof(float));
+  else if (type == BFLOAT16)
+    for (int64_t j = 0; j < n; j++) half[j] = to_bfloat16(from[j]);
+  else
+    for (int64_t j = 0; j < n; j++) half[j] = to_float16(from[j]);
+}
+
+// A thread's working memory, kept from call to call: n values from a cache line on, and on both sides `slack` for what
+// chunks read and write beyond the end and nobody uses.
+template <class T>
+T *memory(int slot, int64_t n, int64_t slack) {
+  static thread_local struct {
+    std::unique_ptr<T[]> start;
+    int64_t size = 0;
+  } slots[8];
+  auto &s = slots[slot];
+  const int64_t line = 64 / sizeof(T), front = (slack + line - 1) / line * line;
+  if (s.size < front + n + slack) {
+    s.size = front + n + slack;
+    s.start.reset(new T[s.size + line]());
+  }
+  return s.start.get() + front + (64 - reinterpret_cast<uintptr_t>(s.start.get()) % 64) % 64 / sizeof(T);
+}
+
+struct Span {
+  int64_t first, last;
+  int64_t size() const { return last - first; }
+  Span grown(int64_t by) const { return {first - by, last + by}; }
+  Span within(int64_t size) const { return {std::max<int64_t>(first, 0), std::min(last, size)}; }
+};
+
+// How a plane is cut depends on its shape alone, so that the sums of gradients, one a tile, do not depend on the number
+// of threads. No tile is thinner than the border of a window.
+struct Tiles {
+  Tiles(const Task &t, int64_t radius) : height(t.height), width(t.width) {
+    columns = std::max<int64_t>(1, width / std::max(8 * radius, 2048 / t.step));
+    rows = std::max<int64_t>(1, height / std::max(8 * radius, 32768 / (width / columns * t.step)));
+    count = t.planes * rows * columns;
+  }
+  int64_t plane(int64_t tile) const { return tile / (rows * columns); }
+  Span y(int64_t tile) const { return part(tile / columns % rows, rows, height); }
+  Span x(int64_t tile) const { return part(tile % columns, columns, width); }
+  // The most values that a tile has when it is grown by `by` rows and columns on each side.
+  int64_t values(int64_t by, int64_t step) const {
+    return (height / rows + 1 + 2 * by) * (width / columns + 1 + 2 * by) * step;
+  }
+
+  int64_t height, width, rows, columns, count;
+
+ private:
+  static Span part(int64_t i, int64_t parts, int64_t size) { return {i * size / parts, (i + 1) * size / parts}; }
+};
+
+// A flat copy of rows y and columns x of a plane, which may reach beyond its border.
+struct Block {
+  Block(Span y, Span x, int64_t step) : y(y), x(x), step(step), stride(x.size() * step) {}
+  int64_t at(int64_t row, int64_t column) const { return (row - y.first) * stride + (column - x.first) * step; }
+  int64_t size() const { return y.size() * stride; }
+
+  Span y, x;
+  int64_t step, stride;
+};
+
+// Copy the block from a plane of `from`; beyond the image, up to `radius`, what is mirrored there, else zeros.
+template <class To, class From>
+void read(const Task &t, const Block &block, int64_t plane, const From *from, int64_t radius, To *to) {
+  const int64_t step = t.step;
+  const Span inside = block.x.within(t.width);
+  for (int64_t y = block.y.first; y < block.y.last; y++) {
+    if (y < -radius || y >= t.height + radius) {
+      std::fill_n(to + block.at(y, block.x.first), block.stride, To(0));
+      continue;
+    }
+    const From *const row = from + (plane * t.height + mirror(y, t.height)) * t.width * step;
+    const auto pixel = [&](int64_t x) {
+      To *const there = to + block.at(y, x);
+      if (x < -radius || x >= t.width + radius)
+        std::fill_n(there, step, To(0));
+      else
+        load(there, row + mirror(x, t.width) * step, step, t.type);
+    };
+    for (int64_t x = block.x.first; x < inside.first; x++) pixel(x);
+    load(to + block.at(y, inside.first), row + inside.first * step, inside.size() * step, t.type);
+    for (int64_t x = inside.last; x < block.x.last; x++) pixel(x);
+  }
+}
+
+void read(const Task &t, const Block &block, int64_t plane, const void *from, int64_t radius, float *to) {
+  if (t.type == FLOAT32)
+    read(t, block, plane, static_cast<const float *>(from), radius, to);
+  else
+    read(t, block, plane, static_cast<const uint16_t *>(from), radius, to);
+}
+
+}  // namespace
