@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -36,11 +37,11 @@ def device():
 def side_by_side(work, jobs, at_once):
     """Yield work(job) of each job, in order; without a GPU `at_once` of them run in processes that share the threads.
 
-    work: a function of a module. Small networks do not keep several cores busy; several of them do. Raises RuntimeError
-    in one line where a process was ended.
+    work: a function of a module. Small networks do not keep several cores busy; several of them do. Under torchrun all
+    processes work at one job. Raises RuntimeError in one line where a process was ended.
     """
     at_once = min(at_once, len(jobs), torch.get_num_threads())
-    if at_once <= 1 or torch.cuda.is_available():
+    if at_once <= 1 or torch.cuda.is_available() or "WORLD_SIZE" in os.environ:
         yield from map(work, jobs)
         return
     try:
