@@ -8,6 +8,8 @@ from PIL import Image
 
 from lib import paths
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 def write_back():
     """Replace each notebook by its executed copy in results/notebooks/, without the times that papermill adds."""
@@ -26,6 +28,8 @@ def write_back():
                 for output in cell.outputs:
                     if "image/png" in output.get("data", {}):
                         output.data["image/png"] = _smaller(output.data["image/png"])
+        if not any(WIDGET in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])):
+            notebook.metadata.pop("widgets", None)  # the state of progress bars
         paths.replace(source, lambda temporary, notebook=notebook: nbformat.write(notebook, temporary))
         print(f"{paths.show(source)}: {source.stat().st_size / 1e6:.2f} MB")
 

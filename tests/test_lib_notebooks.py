@@ -50,7 +50,10 @@ def run(outputs, seconds=3.2):
     file, times = paths.NOTEBOOKS / "01.ipynb", {"papermill": {"duration": seconds}}
     nbformat.write(v4.new_notebook(cells=[v4.new_code_cell("1", id="a")]), file)
     cell = v4.new_code_cell("1", id="a", execution_count=1, outputs=outputs, metadata=times)
-    nbformat.write(v4.new_notebook(cells=[cell], metadata=times), paths.RESULTS / "notebooks" / file.name)
+    nbformat.write(
+        v4.new_notebook(cells=[cell], metadata=times | {"widgets": {"state": "of bars and sliders"}}),
+        paths.RESULTS / "notebooks" / file.name,
+    )
     notebooks.write_back()
     return nbformat.read(file, as_version=4).cells[0]
 
@@ -78,6 +81,13 @@ def test_progress_bars_and_warnings_are_gone_and_results_stay(folders):
         v4.new_output("stream", name="stdout", text="accuracy 0.9\n"),
     ]
     assert [output.text for output in run(outputs).outputs] == ["accuracy 0.9\n"]
+
+
+def test_a_slider_keeps_its_state_and_a_progress_bar_does_not(folders):
+    slider = v4.new_output("display_data", {notebooks.WIDGET: {"model_id": "b"}, "text/plain": "IntSlider(value=3)"})
+    for outputs, kept in (([slider], True), ([], False)):
+        run(outputs)
+        assert ("widgets" in nbformat.read(paths.NOTEBOOKS / "01.ipynb", as_version=4).metadata) == kept
 
 
 def test_a_slower_run_with_the_same_outputs_is_no_change_in_git(folders):
