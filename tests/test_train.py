@@ -309,6 +309,7 @@ def who(job):
 def test_trainings_side_by_side_share_the_threads_and_come_back_in_order(monkeypatch):
     assert [pid for _, pid, _ in train.side_by_side(who, "ab", 2)] == [os.getpid()] * 2, "one thread, one at a time"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.syspath_prepend(paths.ROOT)  # where the processes find this module
     jobs, processes, threads = zip(*train.side_by_side(who, "abcd", 2), strict=True)
     assert jobs == tuple("abcd")
     assert os.getpid() not in processes and len(set(processes)) <= 2
