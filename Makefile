@@ -14,7 +14,7 @@ test: data
 	ruff check lib tests && ruff format --check lib tests
 	pytest tests
 	rm -rf .smoke
-	DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke pytest --nbval-lax --nbval-cell-timeout=300 \
+	DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke pytest --nbval-lax --nbval-cell-timeout=900 \
 		$(filter-out notebooks/00%,$(sort $(wildcard notebooks/*.ipynb))) notebooks/00_start_here.ipynb
 
 lab: data
