@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 
 repro: data
 	dvc repro
-	python -m lib.evaluate
+	python -m lib.evaluation.report
 
 test: data
 	ruff check lib tests && ruff format --check lib tests
@@ -28,8 +28,8 @@ seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_se
 	papermill notebooks/06_progressive_enhancement.ipynb results/notebooks/06_seeds.ipynb -k python3 -y 'seeds: [0, 1, 2, 3, 4]'
 
 repro-all: repro seeds ## and what takes hours: PEL and its ablations over five seeds, the end-to-end stage of BTS over three
-	python -m lib.end_to_end --seeds 0 1 2
-	python -m lib.pel_ablations --seeds 5
+	python -m lib.bts.joint_training --seeds 0 1 2
+	python -m lib.pel.ablations --seeds 5
 	dvc repro --single-item --force pel_ablations
 
 notebooks: repro ## write the outputs of the last run back into notebooks/

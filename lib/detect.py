@@ -14,10 +14,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from lib import explain, figures, paths, train
-from lib.data import faces, image, video
-from lib.models.pel import PEL
-from lib.models.residual_detector import BeyondTheSpectrum
+from lib import figures, paths
+from lib.bts import explain
+from lib.bts.detector import BeyondTheSpectrum
+from lib.bts.explain import residual_maps
+from lib.data import faces as data_faces
+from lib.data import image, video
+from lib.evaluation import heat as evaluation_heat
+from lib.pel.explain import pel_maps
+from lib.pel.network import PEL
+from lib.training import checkpoints
+from lib.training.device import device
 
 DETECTORS = ("pel", "bts")
 THRESHOLD = 0.5
@@ -39,6 +46,15 @@ class Detector:
     def probability(self, rgb):
         """Return the probability of being fake (N,) of rgb (N,3,size,size) in [0,1]."""
         return self.model.fake_probability(rgb) if self.name == "bts" else self.model(rgb).sigmoid()
+
+
+def activation_maps(model, rgb):
+    """Return the maps of each stream of a detector: {stream: float (N, h, w)}.
+
+    model: PEL (streams "rgb" and "freq") or BeyondTheSpectrum ("pixel", "stage 5", ...); rgb: (N,3,H,W) in [0,1].
+    Source: PEL Fig. 2, BTS Figs. 7 and 8.
+    """
+    return pel_maps(model, rgb) if isinstance(model, PEL) else residual_maps(model, rgb)
 
 
 @dataclass
@@ -72,7 +88,7 @@ def load(name="pel", checkpoint=None):
 
 @functools.lru_cache(2)
 def _load(name, checkpoint, _modified):
-    state, config = train.load(checkpoint)
+    state, config = checkpoints.load(checkpoint)
     try:
         if name == "bts":
             model, size, settings = BeyondTheSpectrum.restore(state, config), config["size"], READY_CUT
@@ -83,10 +99,10 @@ def _load(name, checkpoint, _modified):
     except (KeyError, TypeError, RuntimeError):
         remedy = "choose another --checkpoint or --detector"
         raise ValueError(f"{paths.show(checkpoint)}: not the weights of detector {name}; {remedy}") from None
-    return Detector(name, model.to(train.device()).eval(), size, settings)
+    return Detector(name, model.to(device()).eval(), size, settings)
 
 
-_face_detector = functools.cache(faces.detector)
+_face_detector = functools.cache(data_faces.detector)
 
 
 def score(path, detector="pel", frames=None, checkpoint=None):
@@ -99,7 +115,7 @@ def score(path, detector="pel", frames=None, checkpoint=None):
     """
     network = load(detector, checkpoint)
     crops = cut(path, network, frames)
-    rgb = torch.tensor(np.stack(list(crops.values())), device=train.device()).permute(0, 3, 1, 2) / 255
+    rgb = torch.tensor(np.stack(list(crops.values())), device=device()).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         scores = np.concatenate([network.probability(part).cpu().numpy() for part in rgb.split(16)])
     most_fake = list(crops.values())[scores.argmax()]
@@ -132,8 +148,8 @@ def cut(path, network, frames=None):
         boxes, _, _ = _face_detector(network.faces["detector"]).detect(rgb)
         seen += 1
         if len(boxes):
-            box = boxes[faces.follow(boxes, box)]
-            crops[index] = faces.crop_square(rgb, box, network.faces["margin"], network.size)
+            box = boxes[data_faces.follow(boxes, box)]
+            crops[index] = data_faces.crop_square(rgb, box, network.faces["margin"], network.size)
     if not crops:
         raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
     return crops
@@ -147,8 +163,8 @@ def heatmap(result, checkpoint=None):
     Source: PEL Fig. 2, BTS Figs. 3 and 7.
     """
     network = load(result.detector, checkpoint)
-    maps = explain.activation_maps(network.model, _tensor(result.crop))
-    heats = [explain.to_heat(stream, network.size)[0] for stream in maps.values()]
+    maps = activation_maps(network.model, _tensor(result.crop))
+    heats = [evaluation_heat.to_heat(stream, network.size)[0] for stream in maps.values()]
     pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
     titles, tops = [f"{result.verdict}, score {result.score:.3f}", *maps], {}
     if result.detector == "bts":
@@ -172,7 +188,7 @@ def heatmap(result, checkpoint=None):
 
 
 def _tensor(rgb):
-    return torch.tensor(rgb, device=train.device()).permute(2, 0, 1)[None] / 255
+    return torch.tensor(rgb, device=device()).permute(2, 0, 1)[None] / 255
 
 
 def _whole(result):

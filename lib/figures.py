@@ -99,7 +99,7 @@ def roc(curves, ax=None):
 def reliability(diagrams):
     """Draw reliability diagrams, and below them how many images each point stands for; returns the figure.
 
-    diagrams: {name: what `lib.calibrate.reliability` returns}; bars are 95 % intervals.
+    diagrams: {name: what `lib.evaluation.calibration.reliability` returns}; bars are 95 % intervals.
     """
     fig, (ax, counts) = plt.subplots(2, 1, figsize=(5, 5.6), sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, marker="", label="a score that keeps its word")
@@ -159,7 +159,7 @@ def _line_styles():
 
 
 def history(frame, title=None):
-    """Draw the training curves of `lib.train.fit`'s history, losses left, other measures right; returns the figure."""
+    """Draw the training curves of a training, losses left, other measures right; returns the figure."""
     columns = [c for c in frame.columns if c not in ("epoch", "step", "learning_rate", "seconds")]
     groups = {"loss": [c for c in columns if "loss" in c], "validation": [c for c in columns if "loss" not in c]}
     groups = {label: names for label, names in groups.items() if names}

@@ -13,7 +13,7 @@ OUTPUTS = Path(os.environ.get("DEEPFAKE_OUTPUTS", ROOT)).resolve()
 
 PARAMS = Path(os.environ.get("DEEPFAKE_PARAMS", ROOT / "params.yaml")).resolve()
 DATA = ROOT / "data"  # restored by `dvc pull`, tracked by data.dvc
-PAPER_TABLES = ROOT / "lib" / "paper_tables"  # what the papers report, one CSV a table
+PAPER_TABLES = ROOT / "lib" / "evaluation" / "paper_tables"  # what the papers report, one CSV a table
 NOTEBOOKS = ROOT / "notebooks"
 
 FACES = OUTPUTS / "faces"  # crops cut out of videos, with their manifest

@@ -9,8 +9,11 @@ import torch
 import yaml
 from PIL import Image
 
-from lib import bts, forgery_detectors, params, paths
+from lib import params, paths
+from lib.bts import sets
 from lib.data import image
+from lib.pel import score
+from lib.rivals import add_net_masks
 
 torch.set_num_threads(1)
 
@@ -52,7 +55,7 @@ def gan_settings(tmp_path, monkeypatch):
 @pytest.fixture
 def gan_table(gan_settings):
     """The table of that data set: six images a source to train on, three to validate and three to test."""
-    return bts.image_table(gan_settings)
+    return sets.image_table(gan_settings)
 
 
 @pytest.fixture
@@ -91,8 +94,8 @@ def face_settings(tmp_path, monkeypatch):
     """params.yaml at smoke scale, for 64 px faces of tiny stand-ins of two data sets."""
     for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED", "FACES"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    monkeypatch.setattr(forgery_detectors, "SCORES", tmp_path / "scores")
-    monkeypatch.setattr(forgery_detectors.landmarks, "find", lambda table: np.full((len(table), 5, 2), np.nan, "f4"))
+    monkeypatch.setattr(score, "SCORES", tmp_path / "scores")
+    monkeypatch.setattr(add_net_masks, "find", lambda table: np.full((len(table), 5, 2), np.nan, "f4"))
     folder_of_faces(tmp_path / "own", [f"{n:03}" for n in range(30)], 60)
     folder_of_faces(tmp_path / "elsewhere", ["900", "901", "902"], 30)
     whole = params.load("smoke")

@@ -8,10 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lib import detect, paths, train
+from lib import detect as lib_detect
+from lib import paths
+from lib.bts.detector import BeyondTheSpectrum
 from lib.data import faces, image, video
-from lib.models.pel import PEL
-from lib.models.residual_detector import BeyondTheSpectrum
+from lib.pel.network import PEL
+from lib.training import checkpoints
 
 RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "scale": 4}
 SIZE = 64
@@ -38,14 +40,14 @@ def workplace(tmp_path_factory, monkeypatch):
     """Small random detectors in a checkpoints folder, and a face detector that sees white squares."""
     root = tmp_path_factory.getbasetemp() / "checkpoints"
     monkeypatch.setattr(paths, "CHECKPOINTS", root)
-    monkeypatch.setattr(detect, "_face_detector", lambda name: BrightSquare())
+    monkeypatch.setattr(lib_detect, "_face_detector", lambda name: BrightSquare())
     if not root.exists():
         torch.manual_seed(0)
         model = {"backbone": "tf_efficientnet_lite0", "streams": ["rgb", "freq"]}
         settings = {"size": SIZE, "margin": 1.3, "detector": "mtcnn", "frames_per_video": 3}
-        train.save(PEL(**model, pretrained=False), root / "pel.safetensors", {"model": model, "faces": settings})
+        checkpoints.save(PEL(**model, pretrained=False), root / "pel.safetensors", {"model": model, "faces": settings})
         bts = BeyondTheSpectrum(RDN, "efficientnet_lite0", [0, 5], [0.5, 0.5], 4, [1] * 4, 128, pretrained=False)
-        train.save(bts, root / "bts.safetensors", bts.config)
+        checkpoints.save(bts, root / "bts.safetensors", bts.config)
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ BAD = {"cut.mp4": "truncated", "empty.jpg": "0 bytes", "nobody.mp4": "no face fo
 
 
 def test_each_bad_file_gets_one_clear_line_and_the_good_ones_are_scored(folder, capsys):
-    status = detect.main([str(folder), "--csv", str(folder / "scores.csv")])
+    status = lib_detect.main([str(folder), "--csv", str(folder / "scores.csv")])
     out, err = capsys.readouterr()
     assert status == 1
     assert [line.split()[-1] for line in out.splitlines()] == [str(folder / "good.mp4"), str(folder / "good.png")]
@@ -86,17 +88,17 @@ def test_each_bad_file_gets_one_clear_line_and_the_good_ones_are_scored(folder, 
 def test_an_argument_that_is_no_picture_is_named_and_fails(tmp_path, capsys, argument):
     (tmp_path / "notes.txt").write_text("words")
     (tmp_path / "nothing_inside").mkdir()
-    assert detect.main([str(tmp_path / argument)]) == 1
+    assert lib_detect.main([str(tmp_path / argument)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert len(err.splitlines()) == 1
     assert argument in err
 
 
-@pytest.mark.parametrize("name", detect.DETECTORS)
+@pytest.mark.parametrize("name", lib_detect.DETECTORS)
 def test_missing_weights_are_named_with_what_makes_them(tmp_path, monkeypatch, capsys, name):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
-    assert detect.main([str(tmp_path), "--detector", name]) == 1
+    assert lib_detect.main([str(tmp_path), "--detector", name]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert f"{name}.safetensors" in lines[0]
@@ -106,12 +108,12 @@ def test_missing_weights_are_named_with_what_makes_them(tmp_path, monkeypatch, c
 @pytest.mark.parametrize(("name", "other"), [("pel", "bts"), ("bts", "pel")])
 def test_the_weights_of_another_network_are_refused(folder, capsys, name, other):
     weights = paths.CHECKPOINTS / f"{other}.safetensors"
-    assert detect.main([str(folder / "good.png"), "--detector", name, "--checkpoint", str(weights)]) == 1
+    assert lib_detect.main([str(folder / "good.png"), "--detector", name, "--checkpoint", str(weights)]) == 1
     assert f"not the weights of detector {name}" in capsys.readouterr().err
 
 
 def test_a_video_is_the_mean_of_its_frames_and_an_image_stands_for_itself(folder, capsys):
-    assert detect.main([str(folder / "good.mp4"), str(folder / "good.png"), "--json", "--frames", "4"]) == 0
+    assert lib_detect.main([str(folder / "good.mp4"), str(folder / "good.png"), "--json", "--frames", "4"]) == 0
     clip, still = map(json.loads, capsys.readouterr().out.splitlines())
     assert (clip["frames"], still["frames"]) == (4, 1)
     assert clip["score"] == pytest.approx(np.mean(list(clip["frame_scores"].values())), abs=1e-5)
@@ -123,12 +125,12 @@ def test_a_folder_is_searched_to_its_bottom_and_nothing_is_scored_twice(folder, 
     deep = folder / "a" / "b"
     deep.mkdir(parents=True)
     image.write_png(deep / "good.png", picture())
-    detect.main([str(folder / "a"), str(deep / "good.png"), str(deep)])
+    lib_detect.main([str(folder / "a"), str(deep / "good.png"), str(deep)])
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_the_network_sees_the_face_as_it_was_cut_in_training(folder):
-    result = detect.score(folder / "good.png")
+    result = lib_detect.score(folder / "good.png")
     box = BrightSquare().detect(picture())[0][0]
     assert np.array_equal(result.crop, faces.crop_square(picture(), box, 1.3, SIZE))
 
@@ -139,20 +141,20 @@ def test_an_image_on_its_side_is_turned_upright_first(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright, a viewer turns the picture by a quarter
     Image.fromarray(np.rot90(picture())).save(turned, exif=exif)
-    assert detect.score(turned).score == detect.score(upright).score
+    assert lib_detect.score(turned).score == lib_detect.score(upright).score
 
 
 def test_beyond_the_spectrum_takes_an_image_whole_and_needs_no_face(folder):
     wall = image.read_image(folder / "wall.png")
-    result = detect.score(folder / "wall.png", detector="bts")
+    result = lib_detect.score(folder / "wall.png", detector="bts")
     assert np.array_equal(result.crop, image.resize(wall, 128))
     assert 0 < result.score < 1
 
 
-@pytest.mark.parametrize("name", detect.DETECTORS)
+@pytest.mark.parametrize("name", lib_detect.DETECTORS)
 def test_every_scored_file_gets_its_heat_map_even_under_equal_names(folder, name):
     image.write_png(folder / "again" / "good.png", picture(20))
-    detect.main(
+    lib_detect.main(
         [str(folder / "good.png"), str(folder / "again"), "--detector", name, "--heatmap", str(folder / "heat")]
     )
     for file in ("good.png.png", "again/good.png.png"):
@@ -161,13 +163,13 @@ def test_every_scored_file_gets_its_heat_map_even_under_equal_names(folder, name
 
 
 def test_a_second_run_gives_the_same_scores(folder):
-    assert detect.score(folder / "good.mp4").frames == detect.score(folder / "good.mp4").frames
+    assert lib_detect.score(folder / "good.mp4").frames == lib_detect.score(folder / "good.mp4").frames
 
 
 @pytest.mark.parametrize("frames", ["0", "-3", "many"])
 def test_a_number_of_frames_that_makes_no_sense_is_a_usage_error(folder, capsys, frames):
     with pytest.raises(SystemExit) as stop:
-        detect.main([str(folder), "--frames", frames])
+        lib_detect.main([str(folder), "--frames", frames])
     assert stop.value.code == 2
     assert "whole number above 0" in capsys.readouterr().err
 
@@ -177,25 +179,25 @@ def test_a_real_face_is_found_by_the_detector_that_ships_its_weights(tmp_path, m
     portrait = next((paths.DATA / "CelebA-HQ" / "CelebA-HQ").glob("*.png"), None)
     if portrait is None:
         pytest.skip("the bundled photographs are not restored (dvc pull)")
-    assert len(detect._face_detector("mtcnn").detect(image.read_image(portrait))[0]) >= 1
+    assert len(lib_detect._face_detector("mtcnn").detect(image.read_image(portrait))[0]) >= 1
 
 
 def test_weights_that_were_trained_anew_are_used_at_once(folder):
     weights = folder / "pel.safetensors"
-    state, config = train.load(paths.CHECKPOINTS / "pel.safetensors")
+    state, config = checkpoints.load(paths.CHECKPOINTS / "pel.safetensors")
     network = PEL(**config["model"], pretrained=False)
     network.load_state_dict(state)
     scores = []
     for _ in range(2):
-        train.save(network, weights, config)
-        scores.append(detect.score(folder / "good.png", checkpoint=weights).score)
+        checkpoints.save(network, weights, config)
+        scores.append(lib_detect.score(folder / "good.png", checkpoint=weights).score)
         network.classifier.bias.data += 1
     assert scores[1] > scores[0]
 
 
 def test_the_heat_map_of_beyond_the_spectrum_also_says_how_much_of_each_pixel_is_missed(folder):
     image.write_png(folder / "large.png", np.random.default_rng(0).integers(256, size=(260, 300, 3), dtype=np.uint8))
-    fig = detect.heatmap(detect.score(folder / "large.png", detector="bts"))
+    fig = lib_detect.heatmap(lib_detect.score(folder / "large.png", detector="bts"))
     titles = [ax.get_title() for ax in fig.axes]
     assert titles[3:6] == ["re-synthesized, 256 px", "pixel: what that misses", "stage 5: what that misses"]
     assert [ax.images[0].get_array().shape[0] for ax in fig.axes[:6]] == [128] * 3 + [256] * 3
@@ -205,11 +207,11 @@ def test_the_heat_map_of_beyond_the_spectrum_also_says_how_much_of_each_pixel_is
 
 def test_a_large_picture_is_written_with_all_its_pixels(folder):
     image.write_png(folder / "large.png", np.zeros((512, 512, 3), np.uint8))
-    detect.main([str(folder / "large.png"), "--detector", "bts", "--heatmap", str(folder / "heat")])
+    lib_detect.main([str(folder / "large.png"), "--detector", "bts", "--heatmap", str(folder / "heat")])
     height, width = image.read_image(folder / "heat" / "large.png.png").shape[:2]
     assert width > 3 * 512 and height > 2 * 512
 
 
 def test_the_face_of_a_video_is_drawn_as_it_was_cut(folder):
-    fig = detect.heatmap(detect.score(folder / "good.mp4", detector="bts"))
+    fig = lib_detect.heatmap(lib_detect.score(folder / "good.mp4", detector="bts"))
     assert fig.axes[3].get_title() == "re-synthesized, 128 px"

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from lib import paths
+from lib.notebooks import _passing
 
 NOTEBOOKS = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -73,7 +74,6 @@ def test_a_stage_of_the_pipeline_is_named_like_its_notebook():
 
 
 def test_no_progress_bar_is_left_in_a_committed_notebook():
-    from lib.notebooks import _passing
 
     bar = {"output_type": "display_data", "data": {"text/plain": "scoring:  90%|######### | 9/10 [00:05<00:00]"}}
     table = {"output_type": "execute_result", "data": {"text/plain": "accuracy 90 %"}}

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from lib import paths
-from lib.data import jobs, layouts, video, wild
-from lib.data.detectors import detector
+from lib.data import jobs, layouts, video, wild_deepfake
+from lib.data.face_detectors import detector
 from lib.data.image import resize, write_png
 
 VIDEO_LAYOUTS = layouts.VIDEO_LAYOUTS
@@ -112,16 +112,16 @@ def prepare(params, data_set=None, progress=True, client=None):
 
 def _unpack_all(data_set, count, seed, how):
     """Return the table of the images of WildDeepfake, unpacking those that are not on disk yet."""
-    listed = wild.archives(layouts.root_of(data_set), seed)
+    listed = wild_deepfake.archives(layouts.root_of(data_set), seed)
     if not listed:
         raise FileNotFoundError(f"{data_set.root}: its folders hold no archive N.tar.gz")
     key = hashlib.sha256(json.dumps([data_set.root, count]).encode()).hexdigest()[:8]
     folder = paths.FACES / f"{Path(data_set.root).name}-{count}frames-{key}"
     todo = [(folder / name, [jobs.fingerprint(file)], file) for file, _, _, name in listed]
     records = jobs.finish(
-        functools.partial(wild.unpack_record, count=count), todo, _name(folder), unit="archive", **how
+        functools.partial(wild_deepfake.unpack_record, count=count), todo, _name(folder), unit="archive", **how
     )
-    table = pd.DataFrame(wild.rows(listed, records), columns=[*layouts.COLUMNS, "frame"])
+    table = pd.DataFrame(wild_deepfake.rows(listed, records), columns=[*layouts.COLUMNS, "frame"])
     jobs.write_csv(folder / "manifest.csv", table)
     counts = [sum(map(len, record["sequences"].values())) for record in records]
     _report(folder, [name for *_, name in listed], records, counts, "archive")

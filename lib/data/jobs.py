@@ -11,7 +11,7 @@ import cv2
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import processes
+from lib.training import processes
 
 VERSION = 2  # of the records; a job with a record of another version is done again
 REMEDY = "lower faces.workers in params.yaml and run again; what is finished is kept"

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from lib.ops import noise_cpu, noise_eager
+from lib.ops.median import cpu, eager
 
 LARGEST = 15  # the index of a neighbour is stored in one byte
 
@@ -150,21 +150,21 @@ def _check_enhance(x, weight, bias, kernel_size, denoiser):
 
 def _kernels(x, size):
     """Return the module whose `forward` and `backward` run for x."""
-    if x.dtype in noise_cpu.TYPES and size in noise_eager.NETWORKS:
-        if x.device.type == "cpu" and noise_cpu.library():
-            return noise_cpu
+    if x.dtype in cpu.TYPES and size in eager.NETWORKS:
+        if x.device.type == "cpu" and cpu.library():
+            return cpu
         if x.device.type == "cuda" and _triton():
             return _triton()
-    return noise_eager
+    return eager
 
 
 @functools.cache
 def _triton():
     try:
-        from lib.ops import noise_triton
+        from lib.ops.median import triton
     except ImportError:
         return None
-    return noise_triton
+    return triton
 
 
 def _format(x):

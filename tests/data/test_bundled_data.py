@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from lib import paths
-from lib.data import layouts, shortcuts
+from lib.data import layouts
+from lib.data.audit import shortcuts
 from lib.params import DataSet
 
 SETS = [

@@ -5,7 +5,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lib import ops
-from lib.ops.dct import compose, dct_basis
+from lib.ops.dct import compose, dct_basis, dct_filters
 
 OFFSET = 128 / 255
 
@@ -109,8 +109,6 @@ def test_gradients_of_the_stem_pass_gradcheck():
 
 
 def test_training_works_after_a_first_call_under_inference_mode():
-    from lib.ops.dct import dct_filters
-
     dct_filters.cache_clear()
     with torch.inference_mode():
         ops.sliding_dct(torch.rand(1, 3, 8, 8))

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lib import ops
-from lib.ops import noise_cpu, noise_eager
+from lib.ops.median import cpu, eager
 
-pytestmark = pytest.mark.skipif(noise_cpu.library() is None, reason="needs a C++ compiler")
+pytestmark = pytest.mark.skipif(cpu.library() is None, reason="needs a C++ compiler")
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 SHAPES = [(2, 3, 9, 14), (1, 5, 4, 4), (1, 1, 4, 150), (1, 70, 40, 33)]  # the last in several tiles
@@ -28,15 +28,15 @@ def test_the_compiled_kernels_give_the_numbers_of_the_plain_ones(size, dtype, la
     for shape in SHAPES:
         x, grad = (random(shape, dtype, layout, ties) for _ in range(2))
         weight, bias = torch.randn(2, shape[1]).unbind()
-        (median, index), expected = (k.forward(x, None, None, size, True) for k in (noise_cpu, noise_eager))
+        (median, index), expected = (k.forward(x, None, None, size, True) for k in (cpu, eager))
         assert torch.equal(median, expected[0])
         assert torch.equal(index, expected[1])
-        assert torch.equal(noise_cpu.forward(x, None, None, size, False)[0], median)
+        assert torch.equal(cpu.forward(x, None, None, size, False)[0], median)
         for needs_index in (True, False):
-            ours, expected = (k.forward(x, weight, bias, size, needs_index)[0] for k in (noise_cpu, noise_eager))
+            ours, expected = (k.forward(x, weight, bias, size, needs_index)[0] for k in (cpu, eager))
             torch.testing.assert_close(ours, expected)
         for arguments in ((grad, x, weight, index, size), (grad, None, None, index, size)):
-            for a, b in zip(*(k.backward(*arguments) for k in (noise_cpu, noise_eager)), strict=True):
+            for a, b in zip(*(k.backward(*arguments) for k in (cpu, eager)), strict=True):
                 if a is not None:
                     torch.testing.assert_close(a, b, rtol=1e-4 if a.dtype == torch.float32 else None,
                                                atol=1e-4 if a.dtype == torch.float32 else None)  # fmt: skip
@@ -65,10 +65,10 @@ def test_what_is_not_finite_spreads_as_in_the_plain_kernels(value, size):
     x[0, 0, 0, 3] = x[0, 1, 6, 6] = value
     weight, bias = torch.randn(2, 2).unbind()
     for arguments in ((x, None, None, size, True), (x, weight, bias, size, False)):
-        ours, expected = (kernels.forward(*arguments) for kernels in (noise_cpu, noise_eager))
+        ours, expected = (kernels.forward(*arguments) for kernels in (cpu, eager))
         torch.testing.assert_close(ours, expected, equal_nan=True)
-    index = noise_cpu.forward(x, None, None, size, True)[1]
-    ours, expected = (k.backward(torch.ones_like(x), x, weight, index, size) for k in (noise_cpu, noise_eager))
+    index = cpu.forward(x, None, None, size, True)[1]
+    ours, expected = (k.backward(torch.ones_like(x), x, weight, index, size) for k in (cpu, eager))
     torch.testing.assert_close(ours, expected, equal_nan=True)
 
 
@@ -90,11 +90,12 @@ def run(program, **environment):
 PROGRAM = """
 import torch
 from lib import ops
+from lib.ops.median import cpu
 torch.manual_seed(0)
 x, weight, bias = torch.randn(1, 3, 8, 9, requires_grad=True), torch.randn(3), torch.randn(3)
 out = ops.noise_enhance(x, weight, bias)
 print(sum("libgomp" in line and "r-xp" in line for line in open("/proc/self/maps")))
-print(bool(ops.noise_cpu.library()), *out.flatten().tolist(), *torch.autograd.grad(out.sum(), x)[0].flatten().tolist())
+print(bool(cpu.library()), *out.flatten().tolist(), *torch.autograd.grad(out.sum(), x)[0].flatten().tolist())
 """
 
 
@@ -118,20 +119,20 @@ def test_a_failed_build_names_the_compilers_first_complaint(monkeypatch, tmp_pat
     broken = tmp_path / "noise.cpp"
     broken.write_text("this is no C++")
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(noise_cpu, "SOURCE", broken)
+    monkeypatch.setattr(cpu, "SOURCE", broken)
     with pytest.warns(UserWarning, match="no compiled CPU kernels.*noise.cpp:1") as notices:
-        assert noise_cpu.library.__wrapped__() is None
+        assert cpu.library.__wrapped__() is None
     assert len(notices) == 1 and "\n" not in str(notices[0].message)
 
 
 def test_code_for_another_processor_is_never_loaded(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(noise_cpu.subprocess, "run", lambda command, cwd, **_: (cwd / "noise.so").touch())
-    monkeypatch.setattr(noise_cpu, "_network_code", str)
-    monkeypatch.setattr(noise_cpu.tempfile, "TemporaryDirectory", lambda dir: _Folder(tmp_path / "build"))
-    here = noise_cpu._build()
-    monkeypatch.setattr(noise_cpu, "_processor", lambda: "flags: fewer")
-    assert noise_cpu._build() != here
+    monkeypatch.setattr(cpu.subprocess, "run", lambda command, cwd, **_: (cwd / "noise.so").touch())
+    monkeypatch.setattr(cpu, "_network_code", str)
+    monkeypatch.setattr(cpu.tempfile, "TemporaryDirectory", lambda dir: _Folder(tmp_path / "build"))
+    here = cpu._build()
+    monkeypatch.setattr(cpu, "_processor", lambda: "flags: fewer")
+    assert cpu._build() != here
 
 
 class _Folder:
@@ -153,4 +154,4 @@ def test_the_kernels_bring_no_second_openmp_into_the_process(compiled):
 def test_using_the_kernels_prints_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        noise_cpu.library.__wrapped__()
+        cpu.library.__wrapped__()

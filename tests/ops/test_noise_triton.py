@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 
-from lib.ops import noise_eager
+from lib.ops.median import eager
+from lib.ops.median import triton as median_triton
 
 triton = pytest.importorskip("triton")
 
@@ -22,7 +23,7 @@ CASES = {
 }
 PROGRAM = """
 import json, sys, torch
-from lib.ops import noise_eager, noise_triton
+from lib.ops.median import eager as noise_eager, triton as noise_triton
 
 def compare(size, dtype, shape, layout):
     torch.manual_seed(0)
@@ -70,13 +71,12 @@ def test_the_gpu_kernels_give_the_numbers_of_the_plain_ones(results, name):
 @pytest.mark.parametrize("size", [3, 5, 7])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_on_a_gpu_too(size, layout):
-    from lib.ops import noise_triton
 
     x, grad = torch.randn(2, 2, 24, 33, 45, device="cuda").unbind()
     x, grad = (t.contiguous(memory_format=layout) for t in (x, grad))
     weight, bias = torch.randn(2, 24, device="cuda").unbind()
-    ours, expected = (k.forward(x, weight, bias, size, True) for k in (noise_triton, noise_eager))
+    ours, expected = (k.forward(x, weight, bias, size, True) for k in (median_triton, eager))
     torch.testing.assert_close(ours[0], expected[0])
     assert torch.equal(ours[1], expected[1])
-    for a, b in zip(*(k.backward(grad, x, weight, ours[1], size) for k in (noise_triton, noise_eager)), strict=True):
+    for a, b in zip(*(k.backward(grad, x, weight, ours[1], size) for k in (median_triton, eager)), strict=True):
         torch.testing.assert_close(a, b)

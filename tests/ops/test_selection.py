@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from lib.ops.selection import median_network, sort_network
+from lib.ops.median.selection import median_network, sort_network
 
 
 @pytest.mark.parametrize("size", range(1, 10))

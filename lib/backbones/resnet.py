@@ -1,0 +1,58 @@
+"""The ResNet-50 that the released code of Beyond the Spectrum puts behind each residual."""
+
+import math
+
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models.resnet import Bottleneck
+
+FAKE = 1  # the column of the logits; the released classifiers have real = 1: swap the rows of `fc` to load one
+
+
+class ResidualDetector(nn.Module):
+    """C_i of Eq. 4: the released ResNet-50, with a stem of three 3x3 convolutions and stride 1 in layer3 and layer4.
+
+    residual: (N,in_channels,H,W) >= 0. Returns logits (N,2): real, fake. `width` and `layers` shrink it.
+    Names of the weights, strides and initialisation: models/resnet.py of SSAW14/BeyondtheSpectrum.
+    """
+
+    def __init__(self, in_channels=3, layers=(3, 4, 6, 3), width=64):
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(in_channels, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True),
+            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(True),
+            nn.Conv2d(width, 2 * width, 3, padding=1, bias=False),
+        )  # fmt: skip
+        self.bn1 = nn.BatchNorm2d(2 * width)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = _layer(2 * width, width, layers[0], stride=2)
+        self.layer2 = _layer(4 * width, 2 * width, layers[1], stride=2)
+        self.layer3 = _layer(8 * width, 4 * width, layers[2], stride=1)
+        self.layer4 = _layer(16 * width, 8 * width, layers[3], stride=1)
+        self.fc = nn.Linear(32 * width, 2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.out_channels * math.prod(module.kernel_size)
+                nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+
+    def forward(self, residual):
+        x = self.maxpool(F.relu(self.bn1(self.conv1(residual))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean(dim=(2, 3)))
+
+    def fake_probability(self, residual):
+        """Return the probability (N,) of being fake."""
+        return self(residual).softmax(dim=-1)[..., FAKE]
+
+
+def image_loss(model, batch):
+    """Return the cross-entropy of a network that reads the image itself, rgb -> logits (N,2)."""
+    return F.cross_entropy(model(batch["rgb"]), batch["label"].long())
+
+
+def _layer(in_channels, planes, blocks, stride):
+    shortcut = nn.Sequential(
+        nn.Conv2d(in_channels, 4 * planes, 1, stride=stride, bias=False), nn.BatchNorm2d(4 * planes)
+    )
+    first = Bottleneck(in_channels, planes, stride, shortcut)
+    return nn.Sequential(first, *[Bottleneck(4 * planes, planes) for _ in range(blocks - 1)])

@@ -1,0 +1,105 @@
+"""Xception without its classifier: the trunk of the detector of FaceForensics++, of ADD-Net and of F3-Net.
+
+Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017. Made of timm's blocks under timm's
+names, so that timm's ImageNet weights load.
+"""
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.models.xception import Block, SeparableConv2d
+from torch import nn
+
+# Block: channels out, separable convolutions, stride; block 12 grows in its last convolution.
+BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2))
+
+
+class Trunk(nn.Module):
+    """Xception without its classifier: float (N, in_channels, H, W) -> (N, num_features, h, w), from 299: 10 x 10.
+
+    width: share of the channels, rounded to multiples of 8 (1 is the paper's); stem_stride: of the first convolution.
+    pretrained: ImageNet weights, at width 1 only; the first convolution is repeated over `in_channels`, a multiple of
+    3, and divided by the number of repetitions.
+    Raises ValueError for what does not fit, RuntimeError where the weights cannot be had.
+    """
+
+    def __init__(self, in_channels=3, pretrained=True, width=1.0, stem_stride=2):
+        super().__init__()
+        if pretrained and width != 1:
+            raise ValueError(f"width: ImageNet weights exist for width 1, not {width}; set pretrained to False")
+        if pretrained and in_channels % 3:
+            raise ValueError(f"in_channels: RGB weights repeat over multiples of 3, not {in_channels}")
+        if not 0 < width <= 1:
+            raise ValueError(f"width: needs a share of the channels in (0, 1], has {width}")
+
+        def slim(channels):
+            return max(8, round(channels * width / 8) * 8)
+
+        self.conv1 = nn.Conv2d(in_channels, slim(32), 3, stem_stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(slim(32))
+        self.conv2 = nn.Conv2d(slim(32), slim(64), 3, bias=False)
+        self.bn2 = nn.BatchNorm2d(slim(64))
+        self.channels = [slim(64)]  # behind the stem, then behind each block
+        for number, (out_channels, depth, stride) in enumerate(BLOCKS, 1):
+            first, last = {"start_with_relu": number > 1}, {"grow_first": number < len(BLOCKS)}
+            block = Block(self.channels[-1], slim(out_channels), depth, stride, **first, **last)
+            if stride > 1:
+                block.skip = Shortcut(self.channels[-1], slim(out_channels), 1, bias=False)
+            setattr(self, f"block{number}", block)
+            self.channels.append(slim(out_channels))
+        self.num_features = slim(2048)
+        self.conv3 = SeparableConv2d(self.channels[-1], slim(1536), 3, padding=1)
+        self.bn3 = nn.BatchNorm2d(slim(1536))
+        self.conv4 = SeparableConv2d(slim(1536), self.num_features, 3, padding=1)
+        self.bn4 = nn.BatchNorm2d(self.num_features)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if pretrained:
+            self.load_state_dict(_imagenet_weights(in_channels))
+        self.to(memory_format=torch.channels_last)  # half the time of its depth-wise convolutions
+
+    def parts(self):
+        """Return the network as functions of a map, in order: the stem, blocks 1 .. 12, the exit."""
+        return [self._stem, *(getattr(self, f"block{number}") for number in range(1, len(BLOCKS) + 1)), self._exit]
+
+    def forward(self, x):
+        for part in self.parts():
+            x = part(x)
+        return x
+
+    def _stem(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+
+    def _exit(self, x):
+        return F.relu(self.bn4(self.conv4(F.relu(self.bn3(self.conv3(x))))))
+
+
+class Shortcut(nn.Conv2d):
+    """A 1x1 convolution of every second pixel: what timm's strided one computes.
+
+    oneDNN's backward pass of that one (AVX-512, channels_last, torch 2.15) writes whole blocks of 16 channels, past the
+    end of its memory where the last block is not full, as with the 728 channels of Xception.
+    """
+
+    def forward(self, x):
+        return super().forward(x[..., ::2, ::2])
+
+
+def check_rgb(rgb, size=None):
+    """Raise ValueError unless rgb is (N, 3, H, W), and `size` pixels high and wide where a network needs that."""
+    if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
+        wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
+        raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")
+
+
+def _imagenet_weights(in_channels):
+    try:
+        weights = timm.create_model("legacy_xception", pretrained=True, num_classes=0).state_dict()
+    except Exception as error:  # hub and network libraries each raise their own kind
+        raise RuntimeError(
+            f"the ImageNet weights of Xception could not be fetched from timm's hub ({type(error).__name__}): "
+            "connect once to the network, or train from random weights with pretrained set to False"
+        ) from error
+    copies = in_channels // 3
+    return {**weights, "conv1.weight": weights["conv1.weight"].repeat(1, copies, 1, 1) / copies}

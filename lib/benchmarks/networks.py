@@ -1,0 +1,163 @@
+"""How fast whole networks run, PEL in training and the RDN on one large picture: `python -m lib.benchmarks.networks`.
+
+Each variant runs in turn with the others, round by round; the median round counts, and the first one, in which
+torch.compile does its work, is told apart. With `--memory`: how much memory PEL takes at the paper's size, in place of
+all that.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import re
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from unittest import mock
+
+import pandas as pd
+import torch
+
+from lib import ops, paths
+from lib.benchmarks.ops import by_round
+from lib.bts.re_synthesizer import RDN
+from lib.pel import network as pel_network
+from lib.training import device as training_device
+from lib.training.device import seed_everything
+
+
+def pel_training(device, backbone, size, batch, rounds):
+    """Measure steps of training: a DataFrame, one row a variant, with images a second and seconds of the first step.
+
+    Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, ours through torch.compile.
+    """
+    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
+            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
+    plain = mock.patch.multiple(ops, noise_enhance=ops.noise_enhance_ref, frequency_stem=ops.frequency_stem_ref)
+    bfloat16 = torch.autocast(device.type, torch.bfloat16)
+    variants = {"plain operations": (plain, False), "ours": (contextlib.nullcontext(), False),
+                "ours, bfloat16": (bfloat16, False), "ours, compiled": (contextlib.nullcontext(), True)}  # fmt: skip
+
+    def step(compiled):
+        seed_everything(0)
+        model = pel_network.PEL(backbone, pretrained=False).to(device).train()
+        optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+        network = torch.compile(model) if compiled else model
+
+        def run(context):
+            with context:
+                loss = pel_network.loss(network, data)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return run
+
+    runs = {name: (step(compiled), context) for name, (context, compiled) in variants.items()}
+    return _measure({name: (lambda r=run, c=context: r(c)) for name, (run, context) in runs.items()},
+                    batch, device, rounds)  # fmt: skip
+
+
+def rdn_inference(device, sizes, size, rounds):
+    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as of `pel_training`.
+
+    sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, compiled.
+    """
+    rgb = torch.rand(1, 3, size, size, device=device)
+    models = {}
+    for name in ("eager", "channels_last", "channels_last, bfloat16", "channels_last, compiled"):
+        seed_everything(0)
+        layout = torch.channels_last if "channels_last" in name else torch.contiguous_format
+        models[name] = RDN(**sizes).to(device, memory_format=layout).eval()
+    compiled = torch.compile(models["channels_last, compiled"].re_synthesize)
+
+    def run(name):
+        lower = torch.autocast(device.type, torch.bfloat16, enabled="bfloat16" in name)
+        with torch.inference_mode(), lower:
+            return (compiled if "compiled" in name else models[name].re_synthesize)(rgb)
+
+    return _measure({name: (lambda n=name: run(n)) for name in models}, 1, device, rounds)
+
+
+def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
+    """Measure the most memory that PEL takes: a DataFrame, a row each for training and scoring, in MiB.
+
+    batches: two numbers of images; their difference parts what an image costs from what is there for any batch
+    (weights, and in training gradients and Adam's averages). Columns: PEL, "batch of ..." twice, "an image", "fixed".
+    On a CPU it is the growth of the process in Linux' eyes, float32; on a GPU what PyTorch allocated, under bfloat16
+    as lib.training.fit does. Every number comes from a process of its own: none gives back all that it has freed.
+    """
+    rows = []
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for what in ("training", "scoring"):
+            jobs = [(str(device), backbone, size, batch, what == "training") for batch in batches]
+            peaks = list(pool.map(_peak, jobs))
+            image = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
+            named = {f"batch of {batch}": peak for batch, peak in zip(batches, peaks, strict=True)}
+            rows.append({"PEL": what, **named, "an image": image, "fixed": peaks[0] - image * batches[0]})
+    return pd.DataFrame(rows)
+
+
+def _peak(job):
+    """Return the MiB that two steps of training, or two of scoring, add to this process at the most."""
+    device, backbone, size, batch, training = job
+    gpu = torch.device(device).type == "cuda"
+    before = 0 if gpu else _status("VmRSS")
+    model = pel_network.PEL(backbone, pretrained=False).to(device).train(training)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4) if training else None
+    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
+            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
+    for _ in range(2):  # Adam's averages are there from the end of the first step on
+        with torch.inference_mode(not training), torch.autocast("cuda", torch.bfloat16, enabled=gpu):
+            loss = pel_network.loss(model, data)
+        if optimizer:
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return torch.cuda.max_memory_allocated(device) / 2**20 if gpu else _status("VmHWM") - before
+
+
+def _status(key):
+    """Return a size that Linux tells of this process, in MiB."""
+    return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def _measure(variants, images, device, rounds):
+    times = by_round(variants, device, rounds)
+    medians = {name: statistics.median(taken[1:]) / 1000 for name, taken in times.items()}
+    first = next(iter(medians.values()))
+    rows = [(n, images / medians[n], first / medians[n], times[n][0] / 1000) for n in variants]
+    return pd.DataFrame(rows, columns=["variant", "images/s", "times as fast", "first step, s"])
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m lib.benchmarks.networks", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="cpu or cuda; the GPU where there is one")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help="the memory of PEL, EfficientNet-B4, 320 px, alone")
+    options = parser.parse_args()
+    device = torch.device(options.device or training_device.device())
+    if options.memory:
+        table = pel_memory(device)
+        print(f"PEL, tf_efficientnet_b4, 320 px, MiB ({device})\n{table.to_string(index=False, float_format='%.0f')}")
+        paths.replace(paths.RESULTS / "memory_benchmark.csv", lambda file: table.to_csv(file, index=False))
+        return
+    large = device.type == "cuda"
+    backbone, size, batch = ("tf_efficientnet_b4", 320, 32) if large else ("tf_efficientnet_lite0", 128, 16)
+    sizes, side = (
+        ({}, 1024) if large else ({"num_features": 32, "growth_rate": 16, "num_blocks": 4, "num_layers": 4}, 256)
+    )
+    name = torch.cuda.get_device_name(device) if large else f"CPU, {torch.get_num_threads()} threads"
+    tables = {
+        f"PEL, {backbone}, {size} px, batches of {batch}": pel_training(device, backbone, size, batch, options.rounds),
+        f"RDN, {side} px": rdn_inference(device, sizes, side, options.rounds),
+    }
+    for title, table in tables.items():
+        print(f"{title} ({name})\n{table.to_string(index=False, float_format='%.2f')}\n")
+    whole = pd.concat([table.assign(what=title, device=name) for title, table in tables.items()])
+    paths.replace(paths.RESULTS / "model_benchmark.csv", lambda file: whole.to_csv(file, index=False))
+    if not large:
+        print("CUDA: not measured here")
+
+
+if __name__ == "__main__":
+    main()

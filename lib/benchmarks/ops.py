@@ -1,0 +1,202 @@
+"""How fast the operations of PEL are beside their plain twins, kornia and the floor: `python -m lib.benchmarks.ops`.
+
+The floor of an operation is the time of making a copy (`clone`) that reads and writes as many bytes as it must. All
+candidates of a row run one after the other, round by round, so that whatever else the machine does meets them alike;
+the median round counts.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import figures, ops, paths
+from lib.ops import dct
+from lib.training import device as training_device
+
+SHAPES = ((8, 24, 160, 160), (8, 32, 80, 80))  # behind stages 1 and 2 of EfficientNet-B4, 320 pixels, a batch of 8
+IMAGES = (8, 3, 320, 320)
+CHANNELS = 64  # of the frequency stem
+
+
+def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images=IMAGES):
+    """Measure each operation: a DataFrame, one row for each (operation, shape, dtype), times in milliseconds.
+
+    Columns: operation, device, shape, dtype, reference, kornia (NaN where it has none or is not installed), grouped
+    (the stem by grouped convolutions), ours, floor, ours / floor, reference / ours, gigabytes (read and written at
+    least) and gigaflops (done at least).
+    """
+    device = torch.device(device or training_device.device())
+    rows = []
+    for dtype in dtypes:
+        for case in (*(c for shape in shapes for c in _noise(shape, dtype, device)), *_stem(images, dtype, device)):
+            name, shape, moved, flops, candidates = case
+            milliseconds = paired({**candidates, "floor": _copy(moved, device)}, device, rounds)
+            rows.append({"operation": name, "device": _name(device), "shape": "x".join(map(str, shape)),
+                         "dtype": str(dtype).removeprefix("torch."), **milliseconds,
+                         "gigabytes": moved / 1e9, "gigaflops": flops / 1e9})  # fmt: skip
+    found = pd.DataFrame(rows)
+    found = found.assign(kornia=found.get("kornia", np.nan))
+    found["ours / floor"] = found["ours"] / found["floor"]
+    found["reference / ours"] = found["reference"] / found["ours"]
+    return found
+
+
+def paired(candidates, device, rounds):
+    """Time functions side by side: {name: median milliseconds over `rounds`}, one warm-up round apart."""
+    return {name: statistics.median(taken[1:]) for name, taken in by_round(candidates, device, rounds).items()}
+
+
+def by_round(candidates, device, rounds):
+    """Run functions in turn: {name: milliseconds of the warm-up round and of each of `rounds`}."""
+    times = {name: [] for name in candidates}
+    for _ in range(rounds + 1):
+        for name, run in candidates.items():
+            _settle(device)
+            began = time.perf_counter()
+            run()
+            _settle(device)
+            times[name].append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def roofline(measured, ax, peak=None):
+    """Draw each operation, plain and ours, under the roofs of memory and arithmetic; needs rows of one device.
+
+    peak: gigaflops a second of a matrix product, measured where None.
+    """
+    bandwidth = (measured["gigabytes"] / measured["floor"] * 1000).max()
+    peak = peak or matrix_product(measured["device"].iloc[0])
+    intensity = np.geomspace(0.1, 1000, 50)
+    ax.loglog(intensity, np.minimum(peak, bandwidth * intensity), color="black")
+    for (name, rows), marker in zip(measured.groupby("operation", sort=False), figures.MARKERS, strict=False):
+        row = rows.iloc[0]
+        x = row["gigaflops"] / row["gigabytes"]
+        reference, ours = (1000 * row["gigaflops"] / row[key] for key in ("reference", "ours"))
+        ax.annotate("", (x, ours), (x, reference), arrowprops={"arrowstyle": "->", "color": "grey"})
+        ax.plot(x, reference, marker, color="lightgrey", markeredgecolor="black")
+        ax.plot(x, ours, marker, color=figures.COLOURS[0], markeredgecolor="black", label=name)
+    ax.set(xlabel="operations per byte that must be moved", ylabel="billion operations per second")
+    times = (measured["reference"] / measured["ours"]).max()
+    ax.set_title(
+        f"Up to {times:.0f} times as fast as the plain way (grey)\nroofs: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
+    )
+    ax.legend(loc="lower right", fontsize=8)
+
+
+def matrix_product(device, size=2048):
+    """Return the gigaflops a second that a float32 matrix product reaches: the roof of arithmetic."""
+    device = torch.device("cpu" if device == "cpu" else "cuda")
+    a, b = torch.rand(2, size, size, device=device)
+    return 2 * size**3 / 1e6 / paired({"product": lambda: a @ b}, device, 5)["product"]
+
+
+def _noise(shape, dtype, device):
+    """Yield (name, shape, bytes, flops, candidates) of the median and of the noise block, forward and with backward."""
+    x = torch.randn(shape, device=device).to(dtype, memory_format=torch.channels_last)
+    pull = torch.randn_like(x)
+    weight, bias = (torch.randn(shape[1], device=device, dtype=dtype, requires_grad=True) for _ in range(2))
+    grown = x.clone().requires_grad_()
+    size, count = x.element_size(), x.numel()
+    median = {"reference": lambda: ops.median_filter_ref(x), "ours": lambda: ops.median_filter(x)}
+    if kornia := _kornia():
+        median["kornia"] = lambda: kornia(x, 3)
+
+    def forward_and_backward(op):
+        torch.autograd.grad(op(grown, weight, bias), (grown, weight, bias), pull)
+
+    both = {"reference": lambda: forward_and_backward(ops.noise_enhance_ref),
+            "ours": lambda: forward_and_backward(ops.noise_enhance)}  # fmt: skip
+    with torch.no_grad():
+        forward = {"reference": lambda: ops.noise_enhance_ref(x, weight.detach(), bias.detach()),
+                   "ours": lambda: ops.noise_enhance(x, weight.detach(), bias.detach())}  # fmt: skip
+    yield "median 3x3", shape, 2 * size * count, 20 * count, median
+    yield "noise_enhance", shape, 2 * size * count, 30 * count, forward
+    # Forward reads x and writes the output and one byte; backward reads x, the byte and the gradient, and writes one.
+    yield "noise_enhance + backward", shape, (5 * size + 2) * count, 60 * count, both
+
+
+def _stem(shape, dtype, device):
+    rgb = torch.rand(shape, device=device).to(dtype)
+    weight = torch.randn(CHANNELS, 192, 1, 1, device=device, dtype=dtype, requires_grad=True)
+    pull = torch.randn_like(ops.frequency_stem(rgb, weight))
+
+    def run(op):
+        torch.autograd.grad(op(rgb, weight), weight, pull)
+
+    moved = (2 * rgb.numel() + 2 * pull.numel()) * rgb.element_size()
+    flops = 2 * 2 * 192 * pull.numel()
+    yield "frequency_stem + backward", shape, moved, flops, {
+        "reference": lambda: run(stem_by_unfold), "grouped": lambda: run(stem_by_groups),
+        "ours": lambda: run(ops.frequency_stem),
+    }  # fmt: skip
+
+
+def stem_by_unfold(rgb, weight):
+    """Compute `ops.frequency_stem` by unfold and two matrix products, as one would first write it."""
+    windows = torch.nn.functional.unfold(_ycbcr(rgb), 8, stride=2).unflatten(1, (3, 64))
+    maps = torch.einsum("fp,ncpl->ncfl", _basis(rgb), windows).flatten(1, 2)
+    mixed = weight.flatten(1) @ maps
+    return mixed.unflatten(2, (rgb.shape[2] // 2, rgb.shape[3] // 2))
+
+
+def stem_by_groups(rgb, weight):
+    """Compute `ops.frequency_stem` by a grouped convolution, 64 filters a colour channel, and the 1x1 convolution."""
+    kernels = _basis(rgb).reshape(64, 1, 8, 8).repeat(3, 1, 1, 1)
+    maps = torch.nn.functional.conv2d(_ycbcr(rgb), kernels, stride=2, groups=3)
+    return torch.nn.functional.conv2d(maps, weight)
+
+
+def _ycbcr(rgb):
+    matrix = torch.tensor(dct.RGB_TO_YCBCR).to(rgb)
+    offset = torch.tensor(dct.YCBCR_OFFSET).to(rgb)[:, None, None]
+    return torch.nn.functional.pad(torch.einsum("ck,nkhw->nchw", matrix, rgb) + offset, (3,) * 4, mode="reflect")
+
+
+def _basis(like):
+    return dct.dct_basis().flatten(1).to(like)
+
+
+def _copy(moved, device):
+    source = torch.zeros(moved // 2, dtype=torch.uint8, device=device)
+    return source.clone  # into new memory, as every operation here writes its result
+
+
+def _kornia():
+    try:
+        from kornia.filters import median_blur
+    except ImportError:
+        return None
+    return median_blur
+
+
+def _settle(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _name(device):
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m lib.benchmarks.ops", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", help="cpu or cuda; the GPU where there is one")
+    parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"])
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    measured = table(options.device, [getattr(torch, name) for name in options.dtypes], options.rounds)
+    print(measured.drop(columns=["gigabytes", "gigaflops"]).to_string(index=False, float_format="%.2f", na_rep="-"))
+    if not torch.cuda.is_available():
+        print(f"CPU with {torch.get_num_threads()} threads; CUDA: not measured here")
+    paths.replace(paths.RESULTS / "ops_benchmark.csv", lambda file: measured.to_csv(file, index=False))
+    fig, ax = figures.plt.subplots(figsize=(7, 5))
+    roofline(measured, ax)
+    figures.save(fig, "ops_roofline")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Theta of Beyond the Spectrum: a frozen ImageNet network that is read at five stages, and the losses made of them."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models import vgg
+
+from lib.backbones.efficientnet import create_efficientnet
+
+CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
+LITE0_SCALE = (20.0, 32.0, 28.0, 30.0, 10.0)  # about four standard deviations of each stage over photographs
+VGG_TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
+
+
+class Perceptual(nn.Module):
+    """Theta_1 .. Theta_5: the features of a frozen network, which stays in eval mode whatever happens around it.
+
+    vgg19 (the paper's): relu1_1 .. relu5_1 at strides 1, 2, 4, 8, 16; fed [0,1] as it is, as in the released code.
+    efficientnet_lite0 (ours, because its weights are installed with the project): the last block of each resolution,
+    strides 2, 4, 8, 16, 32; the input is brought to the mean and standard deviation 0.5 that its weights expect, and
+    each stage is divided by LITE0_SCALE, or its large numbers would drown the pixels in Eq. 3.
+    rgb: (N,3,H,W) in [0,1]. Returns five tensors (N,CHANNELS[name][i],H/stride,W/stride).
+    Raises ValueError for another name, RuntimeError when the weights cannot be had. Source: BTS section 3.2.
+    """
+
+    def __init__(self, name="vgg19", pretrained=True):
+        super().__init__()
+        if name not in CHANNELS:
+            raise ValueError(f"perceptual: {name!r} is not one of {', '.join(CHANNELS)}")
+        self.name = name
+        self.network = _vgg19(pretrained) if name == "vgg19" else _lite0(pretrained)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode=True):
+        return super().train(False)
+
+    def forward(self, rgb):
+        if self.name == "efficientnet_lite0":
+            stages = self.network.forward_intermediates((rgb - 0.5) / 0.5, intermediates_only=True)
+            return [stage / scale for stage, scale in zip(stages, LITE0_SCALE, strict=True)]
+        stages, x = [], rgb
+        for index, layer in enumerate(self.network):
+            x = layer(x)
+            if index in VGG_TAPS:
+                stages.append(x)
+        return stages
+
+
+def re_synthesis_loss(perceptual, rgb, output, weights, kind="paper"):
+    """Distance of a re-synthesized image to its original, in pixels and at each perceptual stage.
+
+    rgb, output: (N,3,H,W) in [0,1]; weights: alpha_0 .. alpha_5. Returns {"loss", "pixel", "stages"} of scalars.
+    kind "paper": Eq. 3, L1 everywhere (Eq. 1 when alpha_1 .. alpha_5 are 0). "released": the squared error at the
+    stages, with a further factor 0.2, as in train_sr.py.
+    """
+    pixel = F.l1_loss(output, rgb)
+    distance, factor = (F.l1_loss, 1.0) if kind == "paper" else (F.mse_loss, 0.2)
+    with torch.no_grad():
+        wanted = perceptual(rgb)
+    pairs = zip(weights[1:], perceptual(output), wanted, strict=True)
+    stages = factor * sum(weight * distance(stage, target) for weight, stage, target in pairs)
+    return {"loss": weights[0] * pixel + stages, "pixel": pixel, "stages": stages}
+
+
+def _vgg19(pretrained):
+    network = vgg.make_layers(vgg.cfgs["E"])[: VGG_TAPS[-1] + 1]  # without the classifier's 120 million weights
+    if not pretrained:
+        return network
+    try:
+        weights = vgg.VGG19_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
+    except OSError as error:
+        raise RuntimeError(
+            f"the ImageNet weights of VGG-19 could not be fetched from torchvision's hub ({type(error).__name__}): "
+            "connect once to the network, or set re_synthesizer.perceptual to efficientnet_lite0, whose are installed"
+        ) from error
+    network.load_state_dict({key: weights[f"features.{key}"] for key in network.state_dict()})
+    return network
+
+
+def _lite0(pretrained):
+    network = create_efficientnet("tf_efficientnet_lite0", pretrained)
+    network.prune_intermediate_layers(prune_norm=True, prune_head=True)
+    return network

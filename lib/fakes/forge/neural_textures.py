@@ -1,0 +1,124 @@
+"""NeuralTextures in small: a U-Net renders the mouth anew from the rest of the face and a coarse, driving mouth.
+
+Source: Thies et al., "Deferred Neural Rendering" (2019), as FaceForensics++ uses it: only the mouth region changes.
+Theirs learns a texture a person; ours is one network for all people, which the driving mouth tells what to draw.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from lib.fakes.forge import scene
+
+SIZE = 64  # side of the mouth patch that the network renders, in pixels
+FACE = 2 * SIZE  # side of the aligned face that the patch is cut from
+ROWS, COLUMNS = slice(FACE - SIZE, FACE), slice(SIZE // 2, SIZE // 2 + SIZE)
+COARSE = 16  # side of the driving mouth, in pixels
+STEPS, BATCH = 1000, 16
+
+
+class MouthRenderer(nn.Module):
+    """A U-Net of two levels: (N, 3, 64, 64) from `network_input` -> mouth patches (N, 1, 64, 64) in [0, 1]."""
+
+    def __init__(self, width=16):
+        super().__init__()
+
+        def block(inside, outside):
+            layers = [nn.Conv2d(inside, outside, 3, padding=1), nn.LeakyReLU(0.1)]
+            return nn.Sequential(*layers, nn.Conv2d(outside, outside, 3, padding=1), nn.LeakyReLU(0.1))
+
+        self.down = nn.ModuleList([block(3, width), block(width, 2 * width), block(2 * width, 4 * width)])
+        self.up = nn.ModuleList([block(6 * width, 2 * width), block(3 * width, width)])
+        self.last = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        skips = []
+        for block in self.down:
+            x = block(F.max_pool2d(x, 2) if skips else x)
+            skips.append(x)
+        for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
+            x = block(torch.cat([F.interpolate(x, scale_factor=2), skip], dim=1))
+        return torch.sigmoid(self.last(x))
+
+
+def mouth_mask():
+    """Return the soft mask of the region that is rendered anew, float32 (64, 64)."""
+    return scene.ellipse(SIZE, (0.5, 0.63), (0.44, 0.33), 0.12)
+
+
+def mouth_patch(face):
+    """Return the mouth region of a Face in the common frame, float32 (64, 64)."""
+    return face.aligned(FACE)[ROWS, COLUMNS]
+
+
+def network_input(patches, driving):
+    """Return what the network sees, (N, 3, 64, 64): the patch with a blurred mouth, the coarse driving mouth, the mask.
+
+    patches, driving: (N, 1, 64, 64) in [0, 1].
+    """
+    mask = torch.from_numpy(mouth_mask()).expand_as(patches)
+    blurred = F.interpolate(F.avg_pool2d(patches, 32), patches.shape[-2:], mode="bilinear", align_corners=False)
+    coarse = F.interpolate(driving, (COARSE, COARSE), mode="area")
+    coarse = F.interpolate(coarse, patches.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.cat([patches + mask * (blurred - patches), coarse, mask], dim=1)
+
+
+def train(people, seed=0, steps=STEPS):
+    """Train the renderer on {person: ten Faces} to give each photograph its own mouth back."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    patches = np.stack([mouth_patch(face) for faces in people.values() for face in faces])
+    patches = torch.from_numpy(patches)[:, None].clamp(0, 1)
+    patches = torch.cat([patches, patches.flip(-1)])
+    model = MouthRenderer()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
+    bar = tqdm(range(steps), desc="NeuralTextures")
+    for _ in bar:
+        patch = patches[torch.randperm(len(patches), generator=generator)[:BATCH]]
+        # at forging time the driving mouth is another person's: neither its light nor its place is exactly right
+        gain = 1 + 0.1 * torch.randn(len(patch), 1, 1, 1, generator=generator)
+        shift = F.affine_grid(torch.eye(2, 3).repeat(len(patch), 1, 1), patch.shape, align_corners=False)
+        shift = shift + 0.04 * torch.randn(len(patch), 1, 1, 2, generator=generator)
+        driving = gain * F.grid_sample(patch, shift, padding_mode="reflection", align_corners=False)
+        rendered = model(network_input(patch, driving))
+        loss = F.l1_loss(rendered, patch) + sum(
+            F.l1_loss(rendered.diff(dim=axis), patch.diff(dim=axis)) for axis in (2, 3)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        bar.set_postfix(loss=f"{loss.item():.4f}")
+    return model.eval()
+
+
+def driving_patches(targets, sources):
+    """Return the sources' mouths in the light of the targets, float32 tensor (n, 1, 64, 64)."""
+    mask, pairs = mouth_mask(), zip(map(mouth_patch, sources), map(mouth_patch, targets), strict=True)
+    lit = [scene.match_colour(source, target, mask) for source, target in pairs]
+    return torch.from_numpy(np.stack(lit))[:, None].float()
+
+
+@torch.no_grad()
+def render(model, targets, sources):
+    """Return the targets' mouth patches with the mouth shapes of the sources, float32 (n, 64, 64)."""
+    patches = torch.from_numpy(np.stack([mouth_patch(face) for face in targets]))[:, None]
+    return model(network_input(patches, driving_patches(targets, sources)))[:, 0].numpy()
+
+
+def forge(model, targets, sources):
+    """Forge the targets' Faces with the mouths of the sources' most similar poses.
+
+    Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
+    """
+    driving = [scene.most_similar(face, sources) for face in targets]
+    mask, aligned = np.zeros((FACE, FACE), np.float32), np.zeros((FACE, FACE), np.float32)
+    mask[ROWS, COLUMNS] = mouth_mask()
+    forged = []
+    for face, patch in zip(targets, render(model, targets, driving), strict=True):
+        aligned[ROWS, COLUMNS] = patch
+        forged.append(scene.paste(face, aligned, mask))
+    return tuple(map(np.stack, zip(*forged, strict=True)))

@@ -1,0 +1,205 @@
+"""Go on training a generator until its spectrum is that of photographs: the settings +R and +A of Beyond the Spectrum.
+
+`python -m lib.fakes.gan.finetune progan|stylegan R|A`. Both keep the generator's own loss and add one of its spectrum:
+
+- R, spectral regularization: cross-entropy between the azimuthal profile of each image and the photographs' mean.
+  Durall et al., "Watch your Up-Convolution" (CVPR 2020). The released code computes it without a gradient, so that it
+  only rescales the loss; here it has one.
+- A, spectral adversarial training: a second, linear discriminator of these profiles. Jung and Keuper, "Spectral
+  Distribution Aware Image Generation" (AAAI 2021).
+
+Only the generators' weights are bundled: a new discriminator learns first, alone.
+"""
+
+import argparse
+import copy
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib import paths
+from lib.fakes.gan import images as gan_images
+from lib.fakes.gan.train import WEIGHTS, Training, run, to_uint8, write_weights
+from lib.ops.spectra import azimuthal_profile_torch, gap, mean_spectrum
+from lib.params import SCALES, load
+
+KINDS = ("R", "A")
+
+
+class Profile(nn.Module):
+    """The azimuthal profile (N, rings) of grey images (N, 1, S, S) in [-1, 1], so that photographs' lie in [0, 1].
+
+    photographs: images (M, 1, S, S), whose mean profile goes from 0 to 1 and is `target`. The released codes scale the
+    profile of each image by its own least and greatest value, which hides an excess at the ends, where generators have
+    theirs. Images are seen as the 8-bit images that are made of them, whose rounding is all there is at frequencies
+    where faces have no power; gradients pass the rounding as if it were not there.
+    """
+
+    def __init__(self, photographs, centre):
+        super().__init__()
+        self.centre = centre
+        mean = self._raw(photographs).mean(0)
+        self.register_buffer("low", mean.min())
+        self.register_buffer("range", mean.max() - mean.min())
+        self.register_buffer("target", (mean - self.low) / self.range)
+
+    def forward(self, images):
+        return (self._raw(images) - self.low) / self.range
+
+    def _raw(self, images):
+        grey = 127.5 * (images[:, 0].float().clamp(-1, 1) + 1)
+        return azimuthal_profile_torch(grey + (grey.round() - grey).detach(), self.centre)
+
+
+class SpectralDiscriminator(nn.Module):
+    """Tell photographs by their spectra: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real.
+
+    One linear layer on the azimuthal profile: 725 numbers at 1024 px, 91 at 128.
+    """
+
+    def __init__(self, photographs):
+        super().__init__()
+        self.profile = Profile(photographs, "dc")
+        self.linear = nn.Linear(len(self.profile.target), 1)
+
+    def forward(self, images):
+        return self.linear(self.profile(images) - self.profile.target).squeeze(1)
+
+
+def spectral_loss(profile, fake):
+    """Return the cross-entropy of the profiles of images (N, 1, S, S) with that of photographs, a Profile's target."""
+    # At 0 and 1, where cross-entropy has no gradient of any use, an image may go on: it is held a little inside.
+    inside = profile(fake).clamp(0.001, 0.999)
+    return F.binary_cross_entropy(inside, profile.target.clamp(0.001, 0.999).expand_as(inside))
+
+
+class Finetuning(Training):
+    """A Training, at full size from the start, that adds a spectral loss, R or A, to the generator's."""
+
+    def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=gan_images.WEIGHTS):
+        if kind not in KINDS:
+            raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+        super().__init__(name, _whole(settings, generators, gan_images.config_of(name, weights)), seed, device)
+        self.kind, self.finetune, self.grows = kind, settings, False
+        for network in (self.generator, self.average):
+            network.load_state_dict(gan_images.load_generator(name, weights).state_dict())
+        self.profile = Profile(self.images, "grid")
+        self.critic = SpectralDiscriminator(self.images).to(self.device)
+        self.critic_steps = torch.optim.Adam(self.critic.parameters(), settings.spectral_learning_rate, (0.0, 0.99))
+        self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
+        self.best = {"gap": float("inf"), "images": 0, "average": None}
+
+    def train_discriminator(self, real, fake, growth):
+        losses = super().train_discriminator(real, fake, growth)
+        if self.kind == "A":
+            loss = F.softplus(-self.critic(real)).mean() + F.softplus(self.critic(fake)).mean()
+            self.critic_steps.zero_grad()
+            loss.backward()
+            self.critic_steps.step()
+            losses["loss_critic"] = loss.item()
+        return losses
+
+    def train_generator(self, fake, growth):
+        if self.seen < 1000 * self.finetune.alone:
+            return {}
+        return super().train_generator(fake, growth)
+
+    def adversarial_loss(self, fake, growth):
+        loss = super().adversarial_loss(fake, growth)
+        if self.kind == "R":
+            return loss + self.finetune.weight * spectral_loss(self.profile, fake)
+        self.critic.requires_grad_(False)
+        spectral = F.softplus(-self.critic(fake)).mean()
+        self.critic.requires_grad_(True)
+        return 0.5 * (loss + spectral)
+
+    @property
+    def config(self):
+        return super().config | {"finetune": dataclasses.asdict(self.finetune), "kind": self.kind}
+
+    def step(self):
+        """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
+
+        Both losses swing: the last generator is seldom the one that comes closest to the photographs.
+        """
+        losses = super().step()
+        if self.seen % self.finetune.report_every < self.finetune.batch_size or self.seen >= self.total:
+            gap = self.gap()
+            losses["gap"] = gap
+            if gap < self.best["gap"]:
+                weights = {key: value.clone() for key, value in self.average.state_dict().items()}
+                self.best = {"gap": gap, "images": self.seen, "average": weights}
+        return losses
+
+    @torch.no_grad()
+    def gap(self, count=100):
+        """Return how far the spectrum of the averaged generator is from the photographs', in decibel."""
+        drawn = gan_images.draw(copy.deepcopy(self.average).cpu(), np.arange(count))
+        return gap(self.real_spectrum, mean_spectrum(drawn / 255))
+
+    def state_dict(self):
+        return super().state_dict() | {
+            "critic": [self.critic.state_dict(), self.critic_steps.state_dict()],
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        self.best = state["best"]
+        for part, saved in zip((self.critic, self.critic_steps), state["critic"], strict=True):
+            part.load_state_dict(saved)
+
+
+def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS, progress=True):
+    """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
+
+    settings: the section `finetuning`; generators: the section `generators`, of which the penalties count; weights:
+    folder of the trained generators. Writes `to`/NAME_KIND.safetensors. report: {"gap_before", "gap_after"}, the
+    distance of the mean azimuthal power spectra of the photographs and of 100 drawn faces in decibel, and "images".
+    Raises FileNotFoundError for missing weights, ValueError for another kind or a `folder` with other settings.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = Finetuning(name, kind, settings, generators, seed, device, weights)
+    report = {"gap_before": training.gap()}
+    run(training, folder, f"{name}+{kind}", progress)
+    training.average.load_state_dict(training.best["average"])
+    report |= {"gap_after": training.best["gap"], "images": training.best["images"]}
+    write_weights(training.average, training.settings, to / f"{name}_{kind}.safetensors", architecture=name, **report)
+    return training.average, report
+
+
+def _whole(settings, generators, config):
+    """Return `Generators` as a Training needs them, with what a finetuning changes, for weights of some `config`."""
+    sizes = len(config["widths"])
+    rates = dataclasses.replace(
+        generators.learning_rates, progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
+    )
+    return dataclasses.replace(
+        generators, latent=config["latent"], widths=config["widths"],
+        thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
+        average_thousands=settings.average_thousands, batch_size=settings.batch_size,
+        report_every=settings.report_every,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=("progan", "stylegan"))
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--scale", choices=SCALES)
+    parser.add_argument(
+        "--weights", type=Path, default=gan_images.WEIGHTS, help="folder of the generators (%(default)s)"
+    )
+    arguments = parser.parse_args()
+    parameters = load(arguments.scale)
+    unfinished = paths.UNFINISHED / f"{arguments.name}_{arguments.kind}_{parameters.scale}"
+    settings = parameters.finetuning, parameters.generators, parameters.seed
+    try:
+        done = finetune(arguments.name, arguments.kind, *settings, unfinished, weights=arguments.weights)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    print(done[1])

@@ -1,0 +1,140 @@
+"""Make data/CelebA-HQ, photographs beside generated faces, from trained generators: `python -m lib.fakes.gan.images`.
+
+A generator draws ten times the faces that are kept. For each photograph the one is kept that comes closest in file size
+and in brightness, so that neither gives the label away: this makes the set harder and changes no pixel. The name of a
+generated face is the seed it was drawn from.
+"""
+
+import argparse
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from tqdm.auto import tqdm
+
+from lib import paths
+from lib.data.image import write_png
+from lib.fakes import orl
+from lib.fakes.gan.train import build, to_uint8
+
+SOURCES = {"ProGAN": ("progan", {}), "StyleGAN": ("stylegan", {})}  # folder: weights, options of `sample`
+WEIGHTS = paths.DATA / "generators"
+
+
+def load_generator(name, folder=WEIGHTS):
+    """Return the trained generator NAME.safetensors of a folder, such as "progan" or "stylegan", in evaluation mode.
+
+    Raises FileNotFoundError where its weights are missing.
+    """
+    config = config_of(name, folder)
+    generator = build(config.get("architecture", name), config["latent"], config["widths"])
+    weights = load_file(folder / f"{name}.safetensors")
+    generator.load_state_dict({key: value.float() for key, value in weights.items()})
+    return generator.eval().requires_grad_(False)
+
+
+def config_of(name, folder=WEIGHTS):
+    """Return what a file of weights says of itself: latent, widths, and what else its training noted.
+
+    Raises FileNotFoundError where it is missing.
+    """
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"{paths.show(path)}: no such weights; run `dvc pull` or notebook 12")
+    with safe_open(path, "pt") as file:
+        return {key: json.loads(value) for key, value in file.metadata().items()}
+
+
+def draw(generator, seeds, progress=False, **options):
+    """Draw one face a seed as uint8 (len(seeds), H, W); a face depends on its own seed alone; options: of `sample`."""
+    bar = tqdm(seeds, desc=type(generator).__name__, unit="face", disable=not progress)
+    randoms = (torch.Generator().manual_seed(int(seed)) for seed in bar)
+    return np.concatenate([to_uint8(generator.sample(1, random, **options)) for random in randoms])
+
+
+def giveaways(images):
+    """Return (n, 2): the size as PNG in bytes and the mean brightness of each image, uint8 (n, H, W)."""
+    return np.array([(_png_bytes(image), image.mean()) for image in images])
+
+
+def alike(candidates, wanted):
+    """For each row of `wanted` (n, k) pick another row of `candidates` (m, k), all in all the closest; indices (n,).
+
+    Distances count in standard deviations of `wanted`.
+    """
+    distance = cdist(wanted / wanted.std(0), candidates / wanted.std(0), "sqeuclidean")
+    return linear_sum_assignment(distance)[1]
+
+
+def make(
+    folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ",
+    splits=tuple(orl.SPLITS),
+):  # fmt: skip
+    """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
+
+    weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
+    fakes: (name of the weights, options of `sample`)}; real: folder of the photographs, those of the people of
+    `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, of the size that the
+    generators draw. Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
+    """
+    sizes = {name: 4 * 2 ** (len(config_of(name, weights)["widths"]) - 1) for name, _ in sources.values()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
+    size = max(sizes.values())
+    split_of = {person: split for split in splits for person in orl.people(split)}
+    photographs = [photograph for photograph in orl.orl_photographs() if photograph[0] in split_of]
+    photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
+    splits = [split_of[person] for person, _, _ in photographs]
+    names = [f"{person}_{photo}" for person, photo, _ in photographs]
+    entries = [(real, *entry) for entry in zip(names, photos, splits, strict=True)]
+    for source, (name, options) in sources.items():
+        seeds = np.arange(factor * len(photos)) + seed
+        images = draw(load_generator(name, weights), seeds, progress, **options)
+        chosen = alike(giveaways(images), giveaways(photos))
+        entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, splits, strict=True)]
+    write_set(folder, entries)
+
+
+def write_set(folder, entries):
+    """Write images (source, name, uint8 (H, W), split) as SOURCE/NAME.png and list them in splits/SPLIT.json.
+
+    What lies in `folder` is replaced, once all is written.
+    """
+    unfinished, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "replaced"))
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.rmtree(replaced, ignore_errors=True)
+    listed = {split: [] for split in orl.SPLITS}
+    for source, name, image, split in entries:
+        write_png(unfinished / source / f"{name}.png", image)
+        listed[split].append(f"{source}/{name}.png")
+    (unfinished / "splits").mkdir()
+    for split, names in listed.items():
+        (unfinished / "splits" / f"{split}.json").write_text(json.dumps(sorted(names), indent=0) + "\n")
+    if folder.exists():
+        folder.rename(replaced)
+    unfinished.rename(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _png_bytes(image):
+    Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
+    return file.tell()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of the trained generators (%(default)s)")
+    parser.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
+    arguments = parser.parse_args()
+    try:
+        make(arguments.out, arguments.weights)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,135 @@
+"""StyleGAN2: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020).
+
+What it changes in StyleGAN: styles scale the weights of a convolution, not its output, and are then divided out again
+(demodulation); images are sums over all sizes (skip connections) instead of growing; the discriminator is residual.
+Path length regularisation is left out.
+"""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib.fakes.gan.layers import EqualConv, EqualLinear, minibatch_stddev, normal
+from lib.fakes.gan.stylegan import Mapping, StyleGAN
+
+
+class ModulatedConv(nn.Module):
+    """Convolution whose weights each style scales: x (N, in, H, W) and w (N, latent) -> (N, out, H, W).
+
+    demodulate: scale the weights of each output back to unit norm, Eq. 1-3. Scaling the inputs and the outputs instead
+    of the weights gives the same, without a convolution of its own for every image.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, latent, demodulate=True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.style = EqualLinear(latent, in_channels, gain=1.0, bias_init=1.0)
+        self.scale, self.demodulate = 1 / math.sqrt(in_channels * kernel_size**2), demodulate
+
+    def forward(self, x, w):
+        weight, style = self.weight * self.scale, self.style(w)
+        x = F.conv2d(x * style[:, :, None, None], weight, padding=weight.shape[-1] // 2)
+        if not self.demodulate:
+            return x
+        energy = style.float().square() @ weight.float().square().sum((2, 3)).T
+        return x * torch.rsqrt(energy + 1e-8)[:, :, None, None]
+
+
+class ModulatedLayer(nn.Module):
+    """Modulated convolution, noise of one learned strength, bias, leaky ReLU. Fig. 2(c, d)."""
+
+    def __init__(self, in_channels, out_channels, latent):
+        super().__init__()
+        self.conv = ModulatedConv(in_channels, out_channels, 3, latent)
+        self.noise = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(out_channels, 1, 1))
+
+    def forward(self, x, w, generator=None):
+        x = self.conv(x, w)
+        noise = normal((len(x), 1, *x.shape[2:]), x, generator)
+        return math.sqrt(2) * F.leaky_relu(x + noise * self.noise + self.bias, 0.2)
+
+
+class ToGrey(nn.Module):
+    """A 1x1 convolution to one channel, modulated, not demodulated: what a size adds to the image."""
+
+    def __init__(self, in_channels, latent):
+        super().__init__()
+        self.conv = ModulatedConv(in_channels, 1, 1, latent, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x, w):
+        return self.conv(x, w) + self.bias
+
+
+class StyleGAN2(StyleGAN):
+    """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1].
+
+    latent: length of z and w. widths: channels at 4, 8, 16, ... pixels. mixing, mapping: as in StyleGAN. One layer at 4
+    pixels and two at each further size take a style each, and the last image its own, so that there are as many as in
+    StyleGAN. Images and maps are doubled by bilinear interpolation, the paper's [1, 3, 3, 1] filter.
+    """
+
+    def __init__(self, latent, widths, mixing=0.9, mapping_layers=8, mapping_rate=0.01):
+        nn.Module.__init__(self)
+        self.latent, self.mixing = latent, mixing
+        self.mapping = Mapping(latent, mapping_layers, mapping_rate)
+        self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
+        first = nn.ModuleList([ModulatedLayer(widths[0], widths[0], latent)])
+        self.blocks = nn.ModuleList(
+            [first]
+            + [
+                nn.ModuleList([ModulatedLayer(below, width, latent), ModulatedLayer(width, width, latent)])
+                for below, width in itertools.pairwise(widths)
+            ]
+        )
+        self.to_grey = nn.ModuleList(ToGrey(width, latent) for width in widths)
+        self.register_buffer("mean_style", torch.zeros(latent))
+
+    def synthesise(self, styles, growth=None, generator=None):
+        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise inputs.
+
+        growth is there for the sake of networks that grow: this one does not.
+        """
+        x, image, at = self.constant.expand(len(styles), -1, -1, -1), None, 0
+        for block, to_grey in zip(self.blocks, self.to_grey, strict=True):
+            if image is not None:
+                x, image = (F.interpolate(map, scale_factor=2, mode="bilinear") for map in (x, image))
+            for layer in block:
+                x = layer(x, styles[:, at], generator)
+                at += 1
+            grey = to_grey(x, styles[:, at])  # the style of the layer that follows, which sees the same map
+            image = grey if image is None else image + grey
+        return image
+
+
+class ResidualDiscriminator(nn.Module):
+    """StyleGAN2's discriminator: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real. Fig. 7(c).
+
+    widths: channels at 4, 8, 16, ... pixels.
+    """
+
+    def __init__(self, widths):
+        super().__init__()
+        self.from_grey = EqualConv(1, widths[-1], 1)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(
+                [EqualConv(width, width, 3), EqualConv(width, below, 3), EqualConv(width, below, 1, 1.0, bias=False)]
+            )
+            for below, width in itertools.pairwise(widths)
+        )
+        self.last = EqualConv(widths[0] + 1, widths[0], 3)
+        self.dense = EqualLinear(16 * widths[0], widths[0])
+        self.logit = EqualLinear(widths[0], 1, gain=1.0)
+
+    def forward(self, images, growth=None):
+        x = F.leaky_relu(self.from_grey(images), 0.2)
+        for first, second, skip in reversed(self.blocks):
+            y = F.leaky_relu(second(F.leaky_relu(first(x), 0.2)), 0.2)
+            x = (F.avg_pool2d(y, 2) + skip(F.avg_pool2d(x, 2))) / math.sqrt(2)
+        x = F.leaky_relu(self.last(minibatch_stddev(x)), 0.2)
+        x = F.leaky_relu(self.dense(x.flatten(1)), 0.2)
+        return self.logit(x).squeeze(1)

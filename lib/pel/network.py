@@ -1,0 +1,220 @@
+"""PEL: two EfficientNet streams, pixels and fine-grained frequencies, that enhance themselves and each other.
+
+Gu et al., "Exploiting Fine-grained Face Forgery Clues via Progressive Enhancement Learning", AAAI 2022.
+The paper releases no code; README.md lists each choice made where its text is silent.
+"""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Conv2dSame, create_conv2d
+from torch import nn
+
+from lib import ops
+from lib.backbones.efficientnet import create_efficientnet
+from lib.ops import dct
+
+STREAMS = ("rgb", "freq")
+FREQUENCY_CHANNELS = 64
+
+
+class NoiseEnhancement(nn.Module):
+    """Eq. 2-3: add to each value its own noise, scaled per channel by a depth-wise 1x1 convolution.
+
+    It starts as the identity, so that pretrained features survive the first step; `literal_init` draws the start as
+    PyTorch does for that convolution.
+    """
+
+    def __init__(self, channels, kernel_size=3, literal_init=False):
+        super().__init__()
+        self.weight, self.bias = _depthwise(channels, literal_init)
+        self.kernel_size = kernel_size
+
+    def forward(self, x):
+        return ops.noise_enhance(x, self.weight, self.bias, self.kernel_size)
+
+
+class ChannelAttention(nn.Module):
+    """Eq. 4: x + x * sigmoid(MLP(GAP(x) + GMP(x))); the pools are summed before the one MLP.
+
+    It starts with the same gain, 1.5, for every channel of every image, so that the balance of pretrained features
+    survives the first step; `literal_init` starts the MLP as PyTorch does.
+    """
+
+    def __init__(self, channels, reduction=16, literal_init=False):
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, channels, bias=False)
+        )
+        if not literal_init:
+            nn.init.zeros_(self.mlp[2].weight)
+
+    def forward(self, x):
+        attention = self.mlp(x.mean((2, 3)) + x.amax((2, 3))).sigmoid()
+        return x + x * attention[..., None, None]
+
+
+class MutualEnhancement(nn.Module):
+    """Eq. 5-6: one spatial attention map a stream, computed from all streams; with a single stream, spatial attention.
+
+    Takes and returns a list of maps (N, C, h, w), one a stream.
+    """
+
+    def __init__(self, channels, streams=2, literal_init=False):
+        super().__init__()
+        self.attention = nn.Conv2d(streams * channels, streams, 1)
+        weights, biases = zip(*(_depthwise(channels, literal_init) for _ in range(streams)), strict=True)
+        self.weights, self.biases = nn.ParameterList(weights), nn.ParameterList(biases)
+
+    def forward(self, maps):
+        attention = self.attention(torch.cat(maps, 1)).sigmoid().split(1, dim=1)
+        parts = zip(maps, attention, self.weights, self.biases, strict=True)
+        return [x + w[:, None, None] * (x * a) + b[:, None, None] for x, a, w, b in parts]
+
+
+class Enhancement(nn.Module):
+    """What stands behind one block of the backbone: self-enhancement of each stream, then mutual enhancement.
+
+    Takes and returns a list of maps (N, C, h, w), one a stream.
+    """
+
+    def __init__(self, channels, streams, noise, attention, mutual, literal_init):
+        super().__init__()
+
+        def alone():
+            parts = [NoiseEnhancement(channels, literal_init=literal_init)] if noise else []
+            return nn.Sequential(
+                *parts, *([ChannelAttention(channels, literal_init=literal_init)] if attention else [])
+            )
+
+        self.alone = nn.ModuleList(alone() for _ in range(streams))
+        self.mutual = MutualEnhancement(channels, streams, literal_init) if mutual else nn.Identity()
+
+    def forward(self, maps):
+        return self.mutual([enhance(x) for enhance, x in zip(self.alone, maps, strict=True)])
+
+
+class PEL(nn.Module):
+    """Progressive enhancement learning: rgb float (N, 3, H, W) in [0, 1], even H and W -> logits (N,), high = fake.
+
+    backbone: any EfficientNet of timm with 7 stages; pretrained: start from its ImageNet weights (new layers are
+    random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two modules.
+    stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
+    almost H x W, then stride 2). noise_after, enhance_after: the blocks behind which the noise block, and channel
+    attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages.
+    literal_init: start the enhancements at random, not as the identity (attention: not with the same gain for all).
+    frequency_start: "pretrained" (at stride 2) lets the frequency stream start as the pretrained network, whose first
+    layer its maps repeat; "random" draws its first layers.
+    Raises ValueError for what does not fit; RuntimeError where the ImageNet weights cannot be had.
+    """
+
+    def __init__(self, backbone="tf_efficientnet_b4", pretrained=True, streams=STREAMS, self_enhancement=True,
+                 mutual_enhancement=True, stride=2, drop_rate=0.4, noise_after=(1, 2), enhance_after=(2, 3, 4, 5, 6),
+                 literal_init=False, frequency_start="pretrained"):  # fmt: skip
+        super().__init__()
+        if tuple(streams) not in (STREAMS, *((s,) for s in STREAMS)):
+            raise ValueError(f"streams: needs ('rgb', 'freq'), ('rgb',) or ('freq',), has {streams!r}")
+        if stride not in (1, 2):
+            raise ValueError(f"stride: needs 1 or 2, so that both streams meet at half the image's size, has {stride}")
+        if frequency_start not in ("pretrained", "random"):
+            raise ValueError(f"frequency_start: needs 'pretrained' or 'random', has {frequency_start!r}")
+        self.streams, self.stride = tuple(streams), stride
+        self.trunks = nn.ModuleDict({stream: _trunk(backbone, pretrained) for stream in self.streams})
+        if "freq" in self.streams:
+            self.frequency_stem = nn.Conv2d(192, FREQUENCY_CHANNELS, 1)
+            stem, self.repeated = self.trunks["freq"].conv_stem, 0
+            self.trunks["freq"].conv_stem = create_conv2d(
+                FREQUENCY_CHANNELS, stem.out_channels, stem.kernel_size[0], stride=2 // stride, padding="same"
+            )
+            if pretrained and stride == 2 and frequency_start == "pretrained":
+                self._repeat_first_layer(stem)
+        trunk = self.trunks[self.streams[0]]
+        self.enhancements = nn.ModuleList(
+            Enhancement(
+                channels,
+                len(self.streams),
+                noise=self_enhancement and index in noise_after,
+                attention=self_enhancement and index in enhance_after,
+                mutual=mutual_enhancement and index in enhance_after,
+                literal_init=literal_init,
+            )
+            for index, channels in enumerate(map(_out_channels, (trunk.conv_stem, *trunk.blocks)))
+        )
+        self.dropout = nn.Dropout(drop_rate)
+        self.classifier = nn.Linear(trunk.num_features * len(self.streams), 1)
+        self.to(memory_format=torch.channels_last)  # a third faster, on a CPU as on a GPU
+
+    @torch.no_grad()
+    def standardise_frequencies(self, rgb):
+        """Rescale the start of the 1x1 convolution: it reads every frequency with mean 0 and deviation 1 over `rgb`.
+
+        rgb: training images (N, 3, H, W) in [0, 1]. As PyTorch starts it, it hears the mean of a window a hundred times
+        louder than its fine frequencies. Maps that repeat the pretrained first layer stay as they are. Call it once,
+        before training.
+        """
+        maps = ops.sliding_dct(rgb, self.stride).transpose(0, 1).flatten(1)
+        deviation = maps.std(1).clamp_min(1 / 255)  # the chroma of grey images never varies
+        weight, bias = self.frequency_stem.weight[self.repeated :], self.frequency_stem.bias[self.repeated :]
+        weight.div_(deviation[:, None, None])
+        bias.copy_(-weight[:, :, 0, 0] @ maps.mean(1))
+
+    @torch.no_grad()
+    def _repeat_first_layer(self, stem):
+        """Let the first frequency maps be what `stem` makes of 2 * rgb - 1, and pass them on; the others get weight 0.
+
+        Each 8x8 window, three reflected pixels around the image, holds the pixels that the filter in the middle reads.
+        """
+        count, _, *sides = stem.weight.shape
+        first = 3 if isinstance(stem, Conv2dSame) else 3 - stem.padding[0]
+        wanted = torch.zeros(count, 3, 8, 8, dtype=torch.float64)
+        wanted[:, :, first : first + sides[0], first : first + sides[1]] = 2 * stem.weight
+        kernels, offset = dct.dct_filters(torch.float64)
+        weight = torch.linalg.solve(kernels.flatten(1).T, wanted.flatten(1).T).T  # weight @ kernels = wanted
+        self.frequency_stem.weight[:count] = weight[..., None, None]
+        self.frequency_stem.bias[:count] = -stem.weight.sum((1, 2, 3)) - weight @ offset
+        passing = self.trunks["freq"].conv_stem.weight
+        passing.zero_()[range(count), range(count), sides[0] // 2, sides[1] // 2] = 1
+        self.repeated = count
+
+    def forward(self, rgb):
+        pooled = [x.mean((2, 3)) for x in self.forward_features(rgb).values()]
+        return self.classifier(self.dropout(torch.cat(pooled, 1)))[:, 0]
+
+    def forward_features(self, rgb):
+        """Return the last maps of each stream, {stream: (N, C, H/32, W/32)}: the columns of `classifier`, in order."""
+        if rgb.dim() != 4 or rgb.shape[1] != 3 or rgb.shape[2] % 2 or rgb.shape[3] % 2:
+            raise ValueError(f"rgb: needs shape (N, 3, H, W) with even H and W, has {tuple(rgb.shape)}")
+        trunks = self.trunks.values()
+        maps = [trunk.bn1(trunk.conv_stem(self._input(rgb, stream))) for stream, trunk in self.trunks.items()]
+        maps = self.enhancements[0](maps)
+        for index, enhance in enumerate(self.enhancements[1:]):
+            maps = enhance([trunk.blocks[index](x) for trunk, x in zip(trunks, maps, strict=True)])
+        return {s: t.bn2(t.conv_head(x)) for (s, t), x in zip(self.trunks.items(), maps, strict=True)}
+
+    def _input(self, rgb, stream):
+        if stream == "rgb":
+            return 2 * rgb - 1  # the backbones' mean and std of 0.5
+        return ops.frequency_stem(rgb, self.frequency_stem.weight, self.frequency_stem.bias, self.stride)
+
+
+def loss(model, batch):
+    """Eq. 7: the binary cross-entropy of a batch {"rgb": (N, 3, H, W), "label": (N,), 1 = fake}; a scalar tensor."""
+    return F.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"].float())
+
+
+def _trunk(backbone, pretrained):
+    trunk = create_efficientnet(backbone, pretrained)
+    if len(trunk.blocks) != 7:
+        raise ValueError(f"backbone: PEL stands on the 7 stages of an EfficientNet, {backbone} has {len(trunk.blocks)}")
+    trunk.classifier = nn.Identity()
+    return trunk
+
+
+def _out_channels(block):
+    return [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels
+
+
+def _depthwise(channels, literal_init):
+    """Return weight (C,) and bias (C,) of a depth-wise 1x1 convolution: zeros, or PyTorch's start U(-1, 1)."""
+    parts = torch.empty(2, channels).uniform_(-1, 1) if literal_init else torch.zeros(2, channels)
+    return [nn.Parameter(part.clone()) for part in parts]

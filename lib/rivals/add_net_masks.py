@@ -1,0 +1,102 @@
+"""Where the face and its organs are: five landmarks of each crop, and the attention mask of ADD-Net drawn from them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from lib.data import face_detectors, faces
+from lib.data.image import read_image, resize
+
+WORKERS = 2  # threads
+SEARCH = 160  # side in pixels at which crops are searched: they hold one large face
+FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
+
+
+def find(table, progress=True):
+    """Return the landmarks of each face crop of `table` (column path) as shares of its side, float32 (n, 5, 2).
+
+    x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
+    finds; NaN where it finds none. Raises as lib.data.image.read_image.
+    """
+    threads, mine = cv2.getNumThreads(), threading.local()
+
+    def search(path):
+        if not hasattr(mine, "detector"):  # OpenCV's networks are not to be shared
+            mine.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
+        boxes, _, points = mine.detector.detect(resize(read_image(path), SEARCH))
+        return points[faces.follow(boxes, None)] / SEARCH if len(boxes) else np.full((5, 2), np.nan)
+
+    cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
+    try:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            results = pool.map(search, table["path"])
+            bar = tqdm(results, "landmarks", len(table), leave=False, delay=2, disable=not progress)
+            found = np.array(list(bar), np.float32).reshape(-1, 5, 2)
+    finally:
+        cv2.setNumThreads(threads)
+    return found
+
+
+def attention_mask(landmarks, size):
+    """Draw where to look: the face at 0.5, eyes, nose and mouth at 1, blurred (sigma 7 % of the side); float32.
+
+    landmarks: (5, 2), as a row of `find`. Returns (size, size) in [0, 1]; ones for NaN, where no face was found.
+    ADD-Net (Zi et al., ACM MM 2020) draws 68 landmarks and tells no numbers; MTCNN gives five, from which the same
+    parts are drawn as ellipses that turn with the face.
+    Raises ValueError for landmarks of another shape.
+    """
+    points = np.asarray(landmarks, float) * size
+    if points.shape != (5, 2):
+        raise ValueError(f"landmarks: needs shape (5, 2), has {points.shape}")
+    if np.isnan(points).any():
+        return np.ones((size, size), np.float32)
+    left, right, nose, *mouth = points
+    eyes, lips = (left + right) / 2, (mouth[0] + mouth[1]) / 2
+    down, unit = lips - eyes, np.linalg.norm(right - left)
+    angle = np.degrees(np.arctan2(*(right - left)[::-1]))
+    height = max(np.linalg.norm(down), 0.5 * unit)  # a face in profile has no distance between the eyes
+    unit = max(unit, 0.5 * height)
+    mask = np.zeros((size, size), np.float32)
+    _ellipse(mask, eyes + 0.45 * down, (1.15 * unit, 1.5 * height), angle, FACE)
+    for eye in (left, right):
+        _ellipse(mask, eye, (0.32 * unit, 0.2 * unit), angle, ORGAN)
+    _ellipse(mask, (eyes + 3 * nose) / 4, (0.25 * unit, 0.38 * height), angle, ORGAN)
+    _ellipse(mask, lips, (np.linalg.norm(mouth[1] - mouth[0]) / 2 + 0.1 * unit, 0.2 * unit), angle, ORGAN)
+    return cv2.GaussianBlur(mask, (0, 0), BLUR * size, borderType=cv2.BORDER_REFLECT)
+
+
+def _ellipse(mask, centre, axes, angle, value):
+    whole = [tuple(round(float(number)) for number in pair) for pair in (centre, np.maximum(axes, 1))]
+    cv2.ellipse(mask, *whole, float(angle), 0, 360, value, -1)
+
+
+class Masked(Dataset):
+    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is.
+
+    images: a FaceImages; landmarks: what `find` returns for its table. Masks are kept as uint8.
+    """
+
+    def __init__(self, images, landmarks):
+        if len(images) != len(landmarks):
+            raise ValueError(f"landmarks: {len(landmarks)} rows for {len(images)} images")
+        self.images = images
+        masks = [attention_mask(points, images.size) for points in landmarks]
+        self.masks = torch.from_numpy(np.stack(masks) * 255).round().to(torch.uint8)[:, None]
+
+    def set_epoch(self, epoch):
+        self.images.set_epoch(epoch)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        mask, images = self.masks[index], self.images
+        # The coin of FaceImages, thrown again.
+        if images.flip and np.random.default_rng((images.seed, images.epoch, index)).random() < 0.5:
+            mask = mask.flip(-1)
+        return {**images[index], "mask": mask.float() / 255}

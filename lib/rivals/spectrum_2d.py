@@ -1,0 +1,37 @@
+"""FFT-2d and DCT-2d: the ResNet of Beyond the Spectrum on the spectrum of the whole image (BTS Tables 1 to 3)."""
+
+from torch import nn
+
+from lib.backbones.resnet import FAKE, ResidualDetector
+from lib.ops.spectra import LogDct, fft_features
+
+
+class Fft(nn.Module):
+    """`fft_features` as a layer: ln |FFT| of each channel, its middle 90 % stretched to [-1, 1]."""
+
+    def forward(self, rgb):
+        return fft_features(rgb)
+
+
+class FrequencyDetector(nn.Module):
+    """rgb (N, 3, size, size) in [0, 1] -> logits (N, 2): real, fake.
+
+    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020), whose statistics `spectrum.fit` takes from
+    the training images first; layers, width: of the ResNet, the same that sees residuals.
+    Raises ValueError for another kind.
+    """
+
+    def __init__(self, kind, size, layers=(3, 4, 6, 3), width=64):
+        super().__init__()
+        if kind not in ("FFT-2d", "DCT-2d"):
+            raise ValueError(f"kind: {kind!r} is not one of FFT-2d, DCT-2d")
+        self.config = {"kind": kind, "size": size, "layers": list(layers), "width": width}
+        self.spectrum = Fft() if kind == "FFT-2d" else LogDct(size)
+        self.detector = ResidualDetector(3, layers, width)
+
+    def forward(self, rgb):
+        return self.detector(self.spectrum(rgb))
+
+    def fake_probability(self, rgb):
+        """Return the probability (N,) of being fake."""
+        return self(rgb).softmax(dim=-1)[..., FAKE]

@@ -1,0 +1,28 @@
+"""Xception, the baseline of FaceForensics++ (Roessler et al., ICCV 2019)."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from lib.backbones.xception import Trunk, check_rgb
+
+
+class Xception(nn.Module):
+    """Xception as a detector: rgb float (N, 3, H, W) in [0, 1] -> logits (N,), high = fake; 299 pixels in the paper.
+
+    pretrained, width: as in Trunk, which also says what is raised.
+    """
+
+    def __init__(self, pretrained=True, width=1.0, drop_rate=0.0):
+        super().__init__()
+        self.trunk = Trunk(3, pretrained, width)
+        self.dropout = nn.Dropout(drop_rate)
+        self.classifier = nn.Linear(self.trunk.num_features, 1)
+
+    def forward(self, rgb):
+        check_rgb(rgb)
+        return self.classifier(self.dropout(self.trunk(2 * rgb - 1).mean((2, 3))))[:, 0]
+
+
+def loss(model, batch):
+    """Return the binary cross-entropy of a batch {"rgb": (N, 3, H, W), "label": (N,), 1 = fake}; a scalar tensor."""
+    return F.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"].float())

@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import paths
+from lib.bts import tables
+from lib.evaluation import report
+
+TESTS = ("val", "raw", "R", "E", "A", "P", "FFHQ")
+
+
+def scores(right, seed=0, column="score"):
+    """Scores of a detector that is right about this share of the fakes of each test, and about every photograph."""
+    rng, rows = np.random.default_rng(seed), []
+    for test in TESTS:
+        fakes = {"FFHQ": ("StyleGAN", "StyleGAN2-0.5", "StyleGAN2-1.0")}.get(test, ("ProGAN", "StyleGAN"))
+        if test not in tables.FAKES_ONLY:
+            rows += [(test, 0, "CelebA-HQ", f"r{i}", f"person {i % 5}", 0.1) for i in range(20)]
+        for method in fakes:
+            share = right.get(test, right["raw"])
+            rows += [(test, 1, method, f"{method}{i}", f"{method}{i}", 0.1 + 0.8 * (i < 20 * share)) for i in range(20)]
+    frame = pd.DataFrame(rows, columns=["test", "label", "method", "video", "identity", column])
+    return frame.assign(**{column: frame[column] + rng.uniform(-0.05, 0.05, len(frame))})
+
+
+@pytest.fixture
+def scored():
+    good, bad = {"raw": 1, "P": 0.5}, {"raw": 0.5, "P": 0.2}
+    ours = {("SR", on): scores(good, column="Avg").assign(Pix=0.5, Stage5=0.5) for on in tables.SHORT}
+    return ours | {("DCT-2d", on): scores(bad, 1) for on in tables.SHORT}
+
+
+def test_a_cell_of_table_1_is_the_accuracy_over_its_fakes_and_the_photographs_of_raw(scored):
+    table = tables.arrange(tables.measure(scored, 50), tables.TABLE1)
+    row = table.set_index("method").loc["Ours (Avg)"]
+    assert row["P_raw"] == 100
+    assert row["PtoS_P"] == 75  # all photographs, half of the fakes
+    assert row["PtoS_P_low"] <= 75 <= row["PtoS_P_high"]
+    assert row["avg"] == pytest.approx(np.mean([row[column] for column in tables.TABLE1]))
+    paper = pd.read_csv(paths.PAPER_TABLES / "bts_table1.csv")
+    assert set(tables.TABLE1) == set(paper) - {"method", "S", "avg"}
+    assert set(tables.TABLE2) == set(pd.read_csv(paths.PAPER_TABLES / "bts_table2.csv")) - {
+        "method",
+        "S",
+        "avg",
+    }
+
+
+def test_a_test_that_was_not_scored_leaves_its_cells_empty_and_the_average_too(scored):
+    lacking = {key: frame[frame["test"] != "R"] for key, frame in scored.items()}
+    table = tables.arrange(tables.measure(lacking, 50), tables.TABLE1)
+    assert "P_R" not in table
+    assert "avg" not in table
+    assert "P_R (ours)" not in report.compare("bts_table1", table)
+
+
+def test_a_claim_s_interval_holds_the_difference_of_the_two_rows_and_knows_missing_data(scored):
+    ours, theirs = (("Ours (Avg)", "SR"), ["P_raw", "S_P"]), (("DCT-2d", "/"), ["P_raw", "S_P"])
+    difference, low, high = tables.contrast(scored, tables.TABLE1, ours, theirs, 200)
+    assert difference == pytest.approx((100 + 75) / 2 - (75 + 60) / 2)
+    assert low < difference < high
+    same = tables.contrast(scored, tables.TABLE1, ours, ours, 200)
+    assert same == (0, 0, 0)
+    lacking = {key: frame[frame["test"] != "P"] for key, frame in scored.items()}
+    assert tables.contrast(lacking, tables.TABLE1, ours, theirs, 20) is None
+
+
+def test_the_learned_weights_of_eq_4_see_validation_images_only():
+    rng = np.random.default_rng(0)
+    frame = scores({"raw": 1}, column="Pix")
+    label, val = frame["label"].to_numpy(), (frame["test"] == "val").to_numpy()
+    noise = rng.uniform(0.2, 0.8, len(frame))
+    sr = frame.assign(Pix=np.where(val, 0.5 + (label - 0.5) * 0.5, noise), Stage5=0.5, Avg=0.5)
+    stages = frame[["test", "label", "method", "video", "identity"]].assign(Stage1=noise, Avg=0.5)
+    p = tables.learned(sr, stages)
+    flipped = sr.assign(label=np.where(val, label, 1 - label))
+    np.testing.assert_array_equal(p, tables.learned(flipped, stages))
+    assert ((p > 0.5) == label)[val].all()
+
+
+def test_the_paper_s_printed_averages_stand_beside_the_means_of_its_cells():
+    averages = tables.printed_averages(pd.read_csv(paths.PAPER_TABLES / "bts_table1.csv"))
+    row = averages.set_index(["method", "S"]).loc["Ours (Pix)", "SR"]
+    assert (row["printed"], row["recomputed"]) == (87.0, pytest.approx(88.22, abs=0.01))

@@ -1,0 +1,189 @@
+import cv2
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+from sklearn.datasets import load_sample_image
+
+from lib import paths
+from lib.data.image import resize
+from lib.ops import spectra
+from lib.training import checkpoints
+
+REAL_DATA = paths.ROOT.parent / "shared" / "data" / "celebahq_1024"
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """uint8 RGB (64, 64, 3) of a real scene: its spectrum falls as those of faces do."""
+    return resize(load_sample_image("china.jpg"), 64)
+
+
+@pytest.fixture(scope="module")
+def rgb(photograph):
+    return torch.from_numpy(photograph).permute(2, 0, 1)[None].double() / 255
+
+
+def azimuthal_by_sorting(grey, half_a_bin_off):
+    """A second implementation of the 1D spectrum: shift, sort the bins by whole radius, take means."""
+    size = len(grey)
+    transform = np.fft.fftshift(scipy.fft.fft2(grey.astype(float)))
+    log = 20 * np.log(np.abs(transform + 1e-8))
+    centre = (size - 1) / 2 if half_a_bin_off else size // 2
+    radius = [int(((y - centre) ** 2 + (x - centre) ** 2) ** 0.5) for y in range(size) for x in range(size)]
+    values = [[] for _ in range(max(radius) + 1)]
+    for r, value in zip(radius, log.ravel(), strict=True):
+        values[r].append(value)
+    means = np.array([np.mean(ring) for ring in values])
+    return means[1:-1] if half_a_bin_off else means
+
+
+@pytest.mark.parametrize(("size", "grid", "dc"), [(1024, 722, 725), (512, 360, 363), (256, 179, 182), (128, 88, 91),
+                                                  (64, 43, 46)])  # fmt: skip
+def test_the_1d_spectrum_has_the_published_length(size, grid, dc):
+    assert len(spectra.azimuthal_profile(np.zeros((size, size)))) == grid
+    assert len(spectra.azimuthal_profile(np.zeros((size, size)), "dc")) == dc
+
+
+@pytest.mark.parametrize("centre", ["grid", "dc"])
+def test_the_1d_spectrum_agrees_with_a_second_implementation(photograph, centre):
+    grey = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY)
+    expected = azimuthal_by_sorting(grey, centre == "grid")
+    np.testing.assert_allclose(spectra.azimuthal_profile(grey, centre), expected, atol=1e-4)
+    ours = spectra.azimuthal_profile_torch(torch.from_numpy(grey).double()[None], centre)[0]
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="the images of the paper's release are not here")
+@pytest.mark.parametrize(("source", "first", "last"), [("CelebA-HQ", 315.20, 100.16), ("ProGAN", 320.45, 109.89),
+                                                       ("StyleGAN", 322.87, 107.93)])  # fmt: skip
+def test_the_1d_spectrum_of_the_released_images_is_the_one_that_was_measured(source, first, last):
+    grey = cv2.imread(str(REAL_DATA / source / f"{source}_00000000.png"), cv2.IMREAD_GRAYSCALE)
+    profile = spectra.azimuthal_profile(grey)
+    assert (round(profile[0], 2), round(profile[-1], 2)) == (first, last)
+
+
+def test_gradients_flow_through_the_1d_spectrum():
+    grey = torch.rand(2, 8, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: spectra.azimuthal_profile_torch(x, "dc"), grey)
+
+
+def test_the_profile_of_a_constant_image_is_finite_and_so_is_its_gradient():
+    grey = torch.full((1, 16, 16), 0.5, requires_grad=True)
+    profile = spectra.azimuthal_profile_torch(grey, "dc")
+    profile.sum().backward()
+    assert profile.isfinite().all() and grey.grad.isfinite().all()
+    assert profile[0, 0] - profile[0, 1:].max() > 200
+
+
+def test_ring_means_equal_those_of_one_mask_a_ring():
+    values, rings = np.random.default_rng(0).random((2, 64, 64)), spectra.rings(64)
+    masks = np.stack([rings == r for r in range(rings.max() + 1)])
+    expected = (values[:, None] * masks).sum((-2, -1)) / masks.sum((-2, -1))
+    np.testing.assert_allclose(spectra.ring_mean(values), expected, atol=1e-12)
+
+
+def test_an_image_that_is_not_square_is_named():
+    with pytest.raises(ValueError, match="8 x 9 pixels are not square"):
+        spectra.azimuthal_profile(np.zeros((8, 9)))
+    with pytest.raises(ValueError, match="centre: 'middle'"):
+        spectra.rings(8, "middle")
+
+
+def test_the_fft_detector_sees_exactly_minus_one_to_one_with_a_twentieth_at_each_end(rgb):
+    features = spectra.fft_features(rgb)
+    assert features.shape == rgb.shape
+    assert features.amin((2, 3)).eq(-1).all() and features.amax((2, 3)).eq(1).all()
+    for end in (-1, 1):
+        assert (features == end).double().mean().item() == pytest.approx(0.05, abs=0.002)
+
+
+def test_brightness_and_contrast_do_not_change_what_the_fft_detector_sees(rgb):
+    features, darker = spectra.fft_features(rgb), spectra.fft_features(0.5 * rgb + 0.1)
+    features[..., 0, 0] = darker[..., 0, 0] = 0
+    assert (features - darker).abs().mean() < 0.01
+
+
+def test_the_log_dct_agrees_with_scipy(rgb):
+    expected = np.log(np.abs(scipy.fft.dctn(255 * rgb.numpy(), axes=(-2, -1), norm="ortho")) + 1e-12)
+    np.testing.assert_allclose(spectra.log_dct(rgb), expected, atol=1e-4)
+
+
+def test_the_dct_keeps_energy_and_rebuilds_the_image(rgb):
+    coefficients = spectra.dct2(rgb)
+    torch.testing.assert_close(coefficients.square().sum(), rgb.square().sum())
+    torch.testing.assert_close(spectra.idct2(coefficients), rgb)
+    wide = torch.rand(6, 10, dtype=torch.float64)
+    torch.testing.assert_close(spectra.idct2(spectra.dct2(wide)), wide)
+
+
+def test_a_constant_image_has_a_single_dct_coefficient():
+    coefficients = spectra.dct2(torch.full((1, 3, 16, 16), 0.5, dtype=torch.float64))
+    assert coefficients[..., 0, 0].allclose(torch.tensor(8.0, dtype=torch.float64))
+    coefficients[..., 0, 0] = 0
+    assert coefficients.abs().max() < 1e-12
+
+
+def test_log_dct_features_of_the_training_images_have_mean_0_and_deviation_1_and_are_saved(tmp_path):
+    images = torch.rand(40, 3, 8, 8)
+    module = spectra.LogDct(8).fit(images.split(16))
+    features = module(images)
+    assert features.mean(0).abs().max() < 1e-4
+    assert (features.std(0, unbiased=False) - 1).abs().max() < 1e-3
+    checkpoints.save(module, tmp_path / "log_dct.safetensors", {})
+    restored = spectra.LogDct(8)
+    restored.load_state_dict(checkpoints.load(tmp_path / "log_dct.safetensors")[0])
+    assert torch.equal(restored(images), features)
+
+
+def faces_and_fakes(size=32, count=6):
+    """Two sets of random images (count, 3, size, size) in [0, 1] whose power falls differently with frequency."""
+    random = np.random.default_rng(0)
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size))) + 1 / size
+    sets = []
+    for slope in (1.5, 0.8):
+        images = np.fft.ifft2(np.fft.fft2(random.standard_normal((count, 3, size, size))) / radius**slope).real
+        sets.append((0.5 + 0.12 * images / images.std((-2, -1), keepdims=True)).clip(0, 1))
+    return sets
+
+
+def test_equalization_closes_the_gap_to_the_real_spectrum_before_rounding_and_again_changes_nothing():
+    reals, fakes = faces_and_fakes()
+    spectrum = spectra.mean_spectrum(reals)
+    before = spectra.gap(spectrum, spectra.mean_spectrum(fakes))
+    equalized = np.stack([spectra.equalize(fake, spectrum) for fake in fakes])
+    assert before > 3
+    assert spectra.gap(spectrum, spectra.mean_spectrum(equalized)) < 1e-3
+    assert max(spectra.gap(spectrum, spectra.mean_spectrum([image])) for image in equalized) < 1e-3
+    assert equalized.min() >= 0 and equalized.max() <= 1
+    again = np.stack([spectra.equalize(image, spectrum) for image in equalized])
+    assert np.array_equal(again, equalized)
+
+
+def test_equalization_keeps_phases_and_brightness():
+    reals, fakes = faces_and_fakes()
+    one = fakes[0, 0]
+    equalized = spectra.equalize(one, spectra.mean_spectrum(reals)[0])
+    before, after = np.fft.fft2(one), np.fft.fft2(equalized)
+    assert np.abs(np.angle(after * before.conj()))[np.abs(before) > 1].mean() < 0.1
+    assert equalized.mean() == pytest.approx(one.mean(), abs=0.01)
+
+
+def test_an_equalized_photograph_is_an_image_closer_to_the_spectrum(photograph):
+    reals, _ = faces_and_fakes(size=64)
+    spectrum = spectra.mean_spectrum(reals)
+    equalized = spectra.equalize_image(photograph, spectrum)
+    assert equalized.dtype == np.uint8 and equalized.shape == photograph.shape
+    gaps = [spectra.gap(spectrum, spectra.mean_spectrum([x.transpose(2, 0, 1) / 255])) for x in (photograph, equalized)]
+    assert gaps[1] < 0.2 * gaps[0]
+
+
+def test_an_empty_image_cannot_be_equalized_and_is_named():
+    with pytest.raises(ValueError, match="no power in a ring"):
+        spectra.equalize(np.zeros((8, 8)), np.ones(6))
+
+
+def test_the_gap_between_spectra_is_in_decibel():
+    spectrum = np.ones(10)
+    assert spectra.gap(spectrum, spectrum) == 0
+    assert spectra.gap(spectrum, 10 * spectrum) == pytest.approx(10)

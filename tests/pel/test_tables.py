@@ -1,0 +1,101 @@
+"""lib.pel.tables: a score must reach the cell of the paper's table that it belongs to, and no other."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from lib.data import perturb
+from lib.evaluation import report
+from lib.evaluation.metrics import metrics
+from lib.pel import ablations, tables
+from lib.pel.score import robustness_test
+
+
+def scored(network, trained, test, people=8, frames=5, seed=0, shift=1.0):
+    rng = np.random.default_rng(seed)
+    rows = [(network, trained, test, label, ("original", "Deepfakes")[label], f"{label}/{person}", str(person), frame)
+            for label in (0, 1) for person in range(people) for frame in range(frames)]  # fmt: skip
+    names = ["network", "train", "test", "label", "method", "video", "identity", "frame"]
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(score=1 / (1 + np.exp(-rng.normal(shift * (2 * table["label"] - 1)))))
+
+
+def test_each_quality_fills_its_own_columns_of_table_1_and_a_foreign_one_a_row_of_its_own():
+    scores = pd.concat([scored("PEL", "FF++(HQ)", test, seed=i) for i, test in enumerate(["FF++(HQ)", "FF++(LQ)"])])
+    table = tables.table1(scores).set_index("method")
+    assert list(table.index) == ["Ours", "Ours (trained on FF++(HQ))"]
+    lq = metrics(scores[scores["test"] == "FF++(LQ)"], scores[scores["test"] == "FF++(LQ)"]["score"])
+    assert np.isnan(table.loc["Ours", "LQ_auc"])
+    assert table.loc["Ours (trained on FF++(HQ))", "LQ_auc"] == lq["frame_auc"]
+
+
+def test_a_named_data_set_fills_its_cells_of_table_2_and_a_missing_one_shows_as_missing():
+    sets = ("FF++(LQ)", "WildDeepfake", "CelebDF")
+    scores = pd.concat([scored("F3-Net", "FF++(LQ)", test, seed=i) for i, test in enumerate(sets)])
+    row = tables.table2(scores).iloc[0]
+    assert (row["train"], row["method"], row["t1"]) == ("FF++(LQ)", "F3-Net*", "WildDeepfake")
+    assert {"t1_auc", "CelebDF_eer"} <= set(row.index)
+    assert "DFDC_auc" not in row.index
+    both = tables.beside("pel_table2", tables.table2(scores))
+    ours = both[(both["method"] == "F3-Net*") & (both["train"] == "FF++(LQ)")].iloc[0]
+    assert ours["t1_auc (paper)"] == "0.6049" and ours["t1_auc (ours)"]
+
+
+def robust(network="PEL", fakes_only=False):
+    unchanged = scored(network, "FF++(LQ)", "FF++(LQ)")
+    parts = [unchanged]
+    for change, (_, strengths) in perturb.PEL_TABLE3.items():
+        for strength in strengths[1:]:
+            parts.append(unchanged.assign(test=robustness_test(change, strength), score=0.9))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_no_change_costs_nothing_and_a_network_that_says_fake_to_all_is_seen():
+    table = tables.robustness(robust())
+    none, strong = table[table["step"] == 0], table[table["step"] == 2]
+    assert (none[["dacc", "dauc"]] == 0).all(axis=None)
+    assert (strong["fake_rate"] == 1).all() and (strong["accuracy"] == 50).all() and (strong["auc"] == 0.5).all()
+
+
+def test_table_3_has_the_paper_s_columns_at_one_strength():
+    table = tables.table3(tables.robustness(robust("Add-Net")))
+    assert table["method"].tolist() == ["AddNet*"]
+    both = tables.beside("pel_table3", table).query("method == 'AddNet*' and data == 'FF++(LQ)'").iloc[0]
+    assert both["gn_dacc (paper)"] == "-41.51" and both["gn_dacc (ours)"].startswith("-")
+
+
+def test_the_interval_of_a_difference_is_that_of_a_bootstrap_by_hand():
+    table = scored("PEL", "x", "x", people=6)
+    before, after = table["score"].to_numpy(), np.random.default_rng(1).random(len(table))
+    result = tables.delta(table, before, after, seed=3, draws=40)
+    codes, names = pd.factorize(table["identity"])
+    drawn = np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=40)
+    by_hand = []
+    for counts in drawn:
+        rows = np.repeat(np.arange(len(table)), counts[codes])
+        old, new = (roc_auc_score(table["label"].to_numpy()[rows], s[rows]) for s in (before, after))
+        by_hand.append(new - old)
+    assert result["dauc_low"] == pytest.approx(np.percentile(by_hand, 2.5))
+    assert result["dauc_high"] == pytest.approx(np.percentile(by_hand, 97.5))
+
+
+def test_a_number_that_the_paper_only_quotes_is_marked_as_quoted():
+    both = tables.beside("pel_table1", tables.table1(scored("MyNet", "FF++(HQ)", "FF++(HQ)")))
+    source = both.set_index("method")["paper's row"]
+    assert source["C-Conv"] == "quoted" and source["Ours"] == "own run" and source["MyNet"] == ""
+    assert (
+        tables.beside("pel_table4", pd.DataFrame(columns=["rgb", "freq", "self", "mutual", "acc", "auc"]))[
+            "paper's row"
+        ]
+        .eq("own run")
+        .all()
+    )
+
+
+def test_every_row_of_tables_4_and_5_finds_its_row_in_the_paper():
+    results = {row: scored("PEL", "FF++(LQ)", "FF++(LQ)", seed=i) for i, row in enumerate(ablations.ROWS)}
+    for name, table, rows in (("pel_table4", tables.table4, 8), ("pel_table5", tables.table5, 7)):
+        both = report.compare(name, table(results))
+        assert len(both) == rows
+        assert (both[["auc (paper)", "auc (ours)"]] != "").all(axis=None)

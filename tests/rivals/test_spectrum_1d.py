@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_sample_image
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from lib.data import perturb
+from lib.rivals.spectrum_1d import SpectrumSVM, features
+from lib.training import checkpoints
+
+
+@pytest.fixture(scope="module")
+def crops():
+    """rgb (80, 3, 32, 32) of a photograph and labels: the fakes were enlarged, as up-convolutions do."""
+    random, photograph, images = np.random.default_rng(0), load_sample_image("china.jpg"), []
+    for index in range(80):
+        y, x = random.integers(0, 380), random.integers(0, 600)
+        crop = photograph[y : y + 32, x : x + 32]
+        images.append(perturb.resize(crop, 0.5) if index % 2 else crop)
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255, np.arange(80) % 2
+
+
+def test_enlarged_images_are_told_from_photographs_and_by_what_scikit_learn_says(crops):
+    rgb, labels = crops
+    spectra = features(rgb)
+    model = SpectrumSVM(32).fit(spectra[:40], labels[:40])
+    reference = make_pipeline(StandardScaler(), SVC(kernel="linear")).fit(spectra[:40], labels[:40])
+    np.testing.assert_allclose(model(rgb), reference.decision_function(spectra), atol=1e-8)
+    assert ((model.fake_probability(rgb[40:]) > 0.5).numpy() == labels[40:]).mean() > 0.9
+
+
+def test_the_hyperplane_is_saved_like_a_network(crops, tmp_path):
+    rgb, labels = crops
+    model = SpectrumSVM(32).fit(features(rgb), labels)
+    checkpoints.save(model, tmp_path / "svm.safetensors", model.config)
+    state, config = checkpoints.load(tmp_path / "svm.safetensors")
+    restored = SpectrumSVM(**config)
+    restored.load_state_dict(state)
+    assert torch.equal(restored(rgb), model(rgb))

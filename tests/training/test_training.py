@@ -1,0 +1,332 @@
+"""lib.train: a training that was killed, repeated or spread over processes must end where a plain one ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lib import paths
+from lib.bts import re_synthesizer
+from lib.data.items import Balanced
+from lib.pel import network
+from lib.training import checkpoints
+from lib.training import fit as training_fit
+from lib.training.device import seed_everything
+from lib.training.fit import fit
+from lib.training.side_by_side import side_by_side
+
+PROGRAM = """
+    import dataclasses, sys, time
+    import torch
+    from lib.bts.re_synthesizer import RDN
+    from lib.training.device import seed_everything
+    from lib.training.fit import fit
+
+    class Pictures(torch.utils.data.Dataset):
+        def __len__(self): return 16
+        def __getitem__(self, index):
+            time.sleep({pause})
+            return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))
+
+    @dataclasses.dataclass
+    class Settings:
+        epochs: int = 3
+        batch_size: int = 8
+        learning_rate: float = 1e-3
+
+    def loss(model, high_res):
+        low_res = torch.nn.functional.avg_pool2d(high_res, 4)
+        return (model(low_res) - high_res).abs().mean()
+
+    seed_everything(1)
+    model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
+    validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
+    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, validate=validate, monitor="val_loss",
+                        mode="min", progress=False)
+    print(history.to_json(orient="records"))
+"""
+
+
+def start(folder, pause=0.0, launcher=(sys.executable,), program=PROGRAM, gpu=False):
+    file = folder / "program.py"
+    file.write_text(textwrap.dedent(program.format(pause=pause)))
+    environment = {
+        **os.environ,
+        "DEEPFAKE_OUTPUTS": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(map(str, (paths.ROOT, Path(__file__).parent))),
+        **({} if gpu else {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}),
+    }
+    return subprocess.Popen(
+        [*launcher, str(file)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.JSONDecoder().raw_decode(out, out.index("[{"))[0]  # two processes may write on one line
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return finish(start(folder)), load_file(folder / "checkpoints/rdn.safetensors")
+
+
+def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(tmp_path, undisturbed):
+    process = start(tmp_path, pause=0.05)
+    state = tmp_path / ".unfinished/rdn.pt"
+    deadline = time.time() + 60
+    while not state.exists() and time.time() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)  # into the second epoch
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert state.exists() and not (tmp_path / "checkpoints/rdn.safetensors").exists()
+    history, weights = finish(start(tmp_path)), load_file(tmp_path / "checkpoints/rdn.safetensors")
+    assert history == undisturbed[0]
+    assert all(torch.equal(weights[key], value) for key, value in undisturbed[1].items())
+    assert not state.exists()
+
+
+def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch_each(tmp_path, undisturbed):
+    launcher = (
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+    )
+    history = finish(start(tmp_path, launcher=launcher))
+    for ours, alone in zip(history, undisturbed[0], strict=True):
+        assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+        assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
+
+
+class Faces(torch.utils.data.Dataset):
+    """Noise in double precision; what is called fake is brighter."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        rgb = torch.rand(3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(index))
+        return {"rgb": rgb * (0.8 + 0.1 * (index % 2)), "label": torch.tensor(index % 2, dtype=torch.float64)}
+
+
+def cross_entropy(model, batch):
+    return torch.nn.functional.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"])
+
+
+def validate_on_others(model):
+    others = torch.utils.data.default_collate([Faces()[index] for index in range(8, 16)])
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return {"val_loss": cross_entropy(model, {key: value.to(device) for key, value in others.items()}).item()}
+
+
+def train_pel(name="pel", prepare=lambda model: None):
+    """Train a PEL with Adam, in double precision: Adam enlarges the rounding errors of gradients that should be 0."""
+    seed_everything(1)
+    model = network.PEL("tf_efficientnet_lite0", pretrained=False, drop_rate=0).double()
+    prepare(model)
+    settings = Settings(epochs=3, batch_size=8, learning_rate=1e-3)
+    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, validate=validate_on_others,
+                        monitor="val_loss", mode="min", progress=False)  # fmt: skip
+    return history[["loss", "val_loss"]]
+
+
+def normalise_by_halves(model):
+    """Let each batch norm see the halves of a batch apart, as two processes do; only the first is remembered."""
+
+    def halved(norm, whole):
+        def forward(x):
+            if not norm.training:
+                return whole(x)
+            first, second = x.chunk(2)
+            first, norm.momentum, momentum = whole(first), 0.0, norm.momentum
+            second, norm.momentum = whole(second), momentum
+            return torch.cat([first, second])
+
+        return forward
+
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.forward = halved(norm, norm.forward)
+
+
+ONE = """
+    from test_training import normalise_by_halves, train_pel
+    halves = train_pel("halves", normalise_by_halves).add_prefix("halves_")
+    print(train_pel().join(halves).to_json(orient="records"))
+"""
+MORE = "import test_training\nprint(test_training.train_pel().to_json(orient='records'))"
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The curves of one process that trains a PEL on a CPU: as usual, and with batch norm over halves of a batch."""
+    return pd.DataFrame(finish(start(tmp_path_factory.mktemp("one"), program=ONE)))
+
+
+def test_two_processes_of_torchrun_differ_from_one_by_their_batch_norm_and_by_nothing_else(tmp_path, one):
+    two = pd.DataFrame(finish(start(tmp_path, program=MORE, launcher=TORCHRUN)))
+    for curve in ("loss", "val_loss"):
+        assert (two[curve] - one[f"halves_{curve}"]).abs().max() < 1e-6
+        assert (two[curve] - one[curve]).abs().max() > 1e-3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_follows_the_curve_of_the_cpu(tmp_path, one):
+    gpu = pd.DataFrame(finish(start(tmp_path, program=MORE, gpu=True)))
+    assert (gpu["loss"] - one["loss"]).abs().max() < 1e-2  # the kernels of the noise block add up in single precision
+
+
+@dataclass
+class Settings:
+    epochs: int = 4
+    batch_size: int = 4
+    learning_rate: float = 0.1
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.tensor([float(index)])
+
+
+def squared(model, batch):
+    return (model(batch) - 2 * batch).square().mean()
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    return tmp_path
+
+
+def linear():
+    seed_everything(0)
+    return torch.nn.Linear(1, 1)
+
+
+def test_the_best_epoch_is_kept_not_the_last(outputs):
+    scores = iter([0.5, 0.9, 0.7, 0.6])
+    seen = []
+
+    def validate(model):
+        seen.append(model.weight.item())
+        return {"val_auc": next(scores)}
+
+    model = linear()
+    fit(model, squared, Numbers(), Settings(), "line", seed=0, validate=validate, progress=False)
+    assert model.weight.item() == seen[1] != seen[-1]
+
+
+def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
+    first = fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
+    again = fit(linear(), squared, Numbers(), Settings(), "line", seed=0, progress=False)
+    pd.testing.assert_frame_equal(first, again)
+    assert (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns == written
+    other = fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", seed=0, progress=False)
+    assert not other.equals(first)
+
+
+def test_the_configuration_travels_inside_the_weights(outputs):
+    fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    state, config = checkpoints.load(outputs / "checkpoints/line.safetensors")
+    assert config["model"] == {"in": 1} and set(state) == {"weight", "bias"}
+
+
+def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such weights; `make repro`"):
+        checkpoints.load(tmp_path / "nothing.safetensors")
+
+
+def test_weights_that_are_a_text_file_are_named(tmp_path):
+    (tmp_path / "bad.safetensors").write_text("not weights")
+    with pytest.raises(ValueError, match=r"bad\.safetensors: not a readable safetensors file"):
+        checkpoints.load(tmp_path / "bad.safetensors")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs):
+    with pytest.raises(RuntimeError, match="lower learning_rate"):
+        fit(
+            linear(),
+            lambda model, batch: model(batch).sum() * float("nan"),
+            Numbers(),
+            Settings(),
+            "line",
+            seed=0,
+            progress=False,
+        )
+    assert not (outputs / "checkpoints/line.safetensors").exists()
+
+
+def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
+    factor = lambda epoch: training_fit.learning_rate_factor(
+        epoch, 30, warmup_epochs=3, decay=0.1, decay_at=(1 / 3, 2 / 3)
+    )
+    assert factor(1.5) == pytest.approx(0.5)
+    assert factor(9.9) == pytest.approx(1.0)
+    assert factor(10) == pytest.approx(0.1)
+    assert factor(20) == pytest.approx(0.01)
+
+
+def test_a_training_is_repeated_when_its_network_changed_and_not_when_another_did():
+
+    model = network.PEL("tf_efficientnet_lite0", pretrained=False)
+    sources = {
+        file.name
+        for file in training_fit._sources(network.loss, Balanced, *{type(module) for module in model.modules()})
+    }
+    assert {"fit.py", "network.py", "efficientnet.py", "dct.py", "noise.py", "items.py", "image.py"} <= sources
+    assert not sources & {"re_synthesizer.py", "metrics.py", "figures.py"}
+    assert "re_synthesizer.py" in {file.name for file in training_fit._sources(re_synthesizer.box_mean)}
+
+
+def who(job):
+    return job, os.getpid(), torch.get_num_threads()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
+def test_trainings_side_by_side_share_the_threads_and_come_back_in_order(monkeypatch):
+    assert [pid for _, pid, _ in side_by_side(who, "ab", 2)] == [os.getpid()] * 2, "one thread, one at a time"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.syspath_prepend(paths.ROOT)  # where the processes find this module
+    jobs, processes, threads = zip(*side_by_side(who, "abcd", 2), strict=True)
+    assert jobs == tuple("abcd")
+    assert os.getpid() not in processes and len(set(processes)) <= 2
+    assert set(threads) == {2}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
+def test_a_training_that_the_machine_ends_is_one_clear_line(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(RuntimeError, match="^a training was ended"):
+        list(side_by_side(os._exit, [1, 1], 2))
