@@ -3,18 +3,15 @@
 import pytest
 import torch
 
-from lib import paths
 from lib.training import checkpoints
 
 
 def test_missing_weights_are_named_with_the_stage_that_makes_them(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"^checkpoints/pel/PEL\.safetensors: no such weights; `dvc repro pel_det"
+        FileNotFoundError, match=r"^checkpoints/pel/None\.safetensors: no .* `dvc repro pel_detectors` tr"
     ):
-        checkpoints.load(
-            paths.OUTPUTS / "checkpoints/pel/PEL.safetensors/../PEL.safetensors".replace("PEL.safetensors/../", "")
-        )
-    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such weights; `dvc repro ` trains them"):
+        checkpoints.load(checkpoints.file("pel/None"))
+    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such weights; `make repro` trains them"):
         checkpoints.load(tmp_path / "nothing.safetensors")
 
 

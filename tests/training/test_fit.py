@@ -47,8 +47,9 @@ PROGRAM = """
     seed_everything(1)
     model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
     validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
-    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on={{"code": ("lib.bts.re_synthesizer",)}}, validate=validate, monitor="val_loss",
-                        mode="min", progress=False)
+    code = {{"code": ("lib.bts.re_synthesizer",)}}
+    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on=code, validate=validate,
+                  monitor="val_loss", mode="min", progress=False)
     print(history.to_json(orient="records"))
 """
 
@@ -147,8 +148,8 @@ def train_pel(name="pel", prepare=lambda model: None):
     model = network.PEL("tf_efficientnet_lite0", pretrained=False, drop_rate=0).double()
     prepare(model)
     settings = Settings(epochs=3, batch_size=8, learning_rate=1e-3)
-    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, depends_on={"code": ("lib.pel.network",)}, validate=validate_on_others,
-                        monitor="val_loss", mode="min", progress=False)  # fmt: skip
+    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, depends_on={"code": ("lib.pel.network",)},
+                  validate=validate_on_others, monitor="val_loss", mode="min", progress=False)  # fmt: skip
     return history[["loss", "val_loss"]]
 
 
@@ -225,6 +226,9 @@ def outputs(tmp_path, monkeypatch):
     return tmp_path
 
 
+PLAIN = {"seed": 0, "depends_on": {}, "progress": False}
+
+
 def linear():
     seed_everything(0)
     return torch.nn.Linear(1, 1)
@@ -239,7 +243,7 @@ def test_the_best_epoch_is_kept_not_the_last(outputs):
         return {"val_auc": next(scores)}
 
     model = linear()
-    fit(model, squared, Numbers(), Settings(), "line", seed=0, depends_on={}, validate=validate, progress=False)
+    fit(model, squared, Numbers(), Settings(), "line", validate=validate, **PLAIN)
     assert model.weight.item() == seen[1] != seen[-1]
 
 
@@ -250,10 +254,8 @@ def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
         Numbers(),
         Settings(),
         "line",
-        seed=0,
-        depends_on={},
         config={"model": {"in": 1}},
-        progress=False,
+        **PLAIN,
     )
     written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
     again = fit(
@@ -262,16 +264,12 @@ def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
         Numbers(),
         Settings(),
         "line",
-        seed=0,
-        depends_on={},
         config={"model": {"in": 1}},
-        progress=False,
+        **PLAIN,
     )
     pd.testing.assert_frame_equal(first, again)
     assert (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns == written
-    other = fit(
-        linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", seed=0, depends_on={}, progress=False
-    )
+    other = fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", **PLAIN)
     assert not other.equals(first)
 
 
@@ -282,10 +280,8 @@ def test_the_configuration_travels_inside_the_weights(outputs):
         Numbers(),
         Settings(),
         "line",
-        seed=0,
-        depends_on={},
         config={"model": {"in": 1}},
-        progress=False,
+        **PLAIN,
     )
     state, config = checkpoints.load(outputs / "checkpoints/line.safetensors")
     assert config["model"] == {"in": 1} and set(state) == {"weight", "bias"}
@@ -299,9 +295,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs
             Numbers(),
             Settings(),
             "line",
-            seed=0,
-            depends_on={},
-            progress=False,
+            **PLAIN,
         )
     assert not (outputs / "checkpoints/line.safetensors").exists()
 
@@ -315,9 +309,7 @@ def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
 
 
 def test_what_a_training_depends_on_is_trained_again_when_it_changes(outputs):
-    train = lambda **more: fit(
-        linear(), squared, Numbers(), Settings(), "line", **{"seed": 0, "depends_on": {}, "progress": False, **more}
-    )
+    train = lambda **more: fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN | more)
     train()
     changed = [{"depends_on": {"size": 64}}, {"seed": 1}, {"config": {"drop": 0.5}}, {"optimizer": "sgd"}, {}]
     weights = outputs / "checkpoints/line.safetensors"
@@ -337,7 +329,7 @@ def test_code_that_is_left_out_of_what_a_training_depends_on_is_an_error_before_
 
 
 def test_the_files_of_a_training_can_be_read_by_a_colleague(outputs):
-    fit(linear(), squared, Numbers(), Settings(), "line", seed=0, depends_on={}, progress=False)
+    fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN)
     mask = os.umask(0)
     os.umask(mask)
     for file in (outputs / "checkpoints/line.safetensors", outputs / "history/line.csv"):
