@@ -11,7 +11,8 @@ from lib.params import Finetune, Generators, LearningRates, ParamsError
 
 GENERATORS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016, 0.016, 0.016], fade=0.008, average_thousands=1, batch_size=4,
-    learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
+    learning_rates=LearningRates(progan=[0.001] * 3, stylegan=[0.002] * 3), penalty=2.0, penalty_interval=2,
+    report_every=16,
 )  # fmt: skip
 SETTINGS = Finetune(
     thousands=0.048, alone=0.016, weight=10.0, learning_rate=0.0005, spectral_learning_rate=0.01,

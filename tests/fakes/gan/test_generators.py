@@ -16,7 +16,8 @@ from lib.params import DataSet, Generators, LearningRates
 
 SETTINGS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016, 0.016, 0.016], fade=0.008, average_thousands=1, batch_size=4,
-    learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
+    learning_rates=LearningRates(progan=[0.001] * 3, stylegan=[0.002] * 3), penalty=2.0, penalty_interval=2,
+    report_every=16,
 )  # fmt: skip
 ALL = pytest.mark.parametrize("name", train.GENERATORS)
 BOTH = pytest.mark.parametrize("name", ["progan", "stylegan"])
@@ -270,7 +271,7 @@ def test_chosen_faces_give_themselves_away_by_neither_size_nor_brightness():
 
 def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path):
     images.make(tmp_path / "set", weights, factor=1, progress=False)
-    table = layouts.images(DataSet("CelebA-HQ", str(tmp_path / "set")))
+    table = layouts.images(DataSet(layout="CelebA-HQ", root=str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"CelebA-HQ": 400, "ProGAN": 400, "StyleGAN": 400}
     assert table.groupby(["method", "split"]).size().unique().tolist() == [100, 240, 60]
     layouts.check_disjoint(table)
@@ -279,7 +280,7 @@ def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path
 def test_a_set_of_other_people_holds_their_photographs_alone(weights, tmp_path):
     sources = {"StyleGAN-0.5": ("stylegan", {"psi": 0.5}), "StyleGAN": ("stylegan", {})}
     images.make(tmp_path / "set", weights, 1, progress=False, sources=sources, real="FFHQ", splits=["test"])
-    table = layouts.images(DataSet("FFHQ", str(tmp_path / "set")))
+    table = layouts.images(DataSet(layout="FFHQ", root=str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"FFHQ": 100, "StyleGAN": 100, "StyleGAN-0.5": 100}
     assert (table["split"] == "test").all()
     assert set(table.loc[table["label"] == 0, "identity"]) == {f"FFHQ/{person}" for person in orl.people("test")}

@@ -10,7 +10,8 @@ from lib.params import DataSet, Generators, LearningRates, MoreFakes, ParamsErro
 
 GENERATORS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016] * 3, fade=0.008, average_thousands=1, batch_size=4,
-    learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
+    learning_rates=LearningRates(progan=[0.001] * 3, stylegan=[0.002] * 3), penalty=2.0, penalty_interval=2,
+    report_every=16,
 )  # fmt: skip
 SETTINGS = MoreFakes(draws=2, first_seed=10_000)
 EVERY = pytest.mark.parametrize("name", sets.SETS)
@@ -42,7 +43,7 @@ def drawn(weights, tmp_path_factory):
 
 
 def table_of(folder, name):
-    return layouts.images(DataSet("FFHQ" if name == "FFHQ" else "CelebA-HQ", str(folder / name)))
+    return layouts.images(DataSet(layout="FFHQ" if name == "FFHQ" else "CelebA-HQ", root=str(folder / name)))
 
 
 @EVERY
@@ -87,7 +88,7 @@ def test_faces_near_the_mean_face_vary_less(drawn):
 def test_more_draws_bring_the_translations_closer_to_the_photographs(weights, tmp_path):
     distance = {}
     for draws in (1, 8):
-        folder = sets.draw("StarGAN2", MoreFakes(draws, 0), 0, tmp_path, weights)
+        folder = sets.draw("StarGAN2", MoreFakes(draws=draws, first_seed=0), 0, tmp_path, weights)
         pairs = [(path, folder / "StarGAN2" / path.name) for path in (folder / "CelebA-HQ").iterdir()]
         brightness = [[image.read_image(path).mean() for path in pair] for pair in pairs]
         distance[draws] = np.abs(np.diff(brightness)).mean()

@@ -92,7 +92,7 @@ def test_translated_people_are_read_by_the_loader_and_depend_on_the_seed_alone(m
     loaded = translate.load(tmp_path / "stargan2.safetensors")
     for name in ("one", "two"):
         translate.make(tmp_path / name, loaded)
-    table = layouts.images(DataSet("CelebA-HQ", str(tmp_path / "one")))
+    table = layouts.images(DataSet(layout="CelebA-HQ", root=str(tmp_path / "one")))
     assert table.groupby("method").size().to_dict() == {"CelebA-HQ": 100, "StarGAN2": 100}
     assert (table["split"] == "test").all()
     first = f"StarGAN2/{orl.people('test')[0]}_1.png"
