@@ -14,7 +14,8 @@ import torch
 from tqdm import tqdm
 
 from lib import detectors, heatmaps, paths
-from lib.data import faces, image, video
+from lib.data import cut as data_cut
+from lib.data import face_detectors, image, video
 from lib.training import checkpoints
 from lib.training.device import device
 
@@ -87,7 +88,7 @@ def _load(name, checkpoint, _modified):
     return Loaded(entry.name, model.to(device()), size, cut, whole)
 
 
-_face_detector = functools.cache(faces.detector)
+_face_detector = functools.cache(face_detectors.detector)
 
 
 def score(path, detector="pel", frames=None, checkpoint=None):
@@ -133,8 +134,8 @@ def cut(path, loaded, frames=None):
         boxes, _, _ = _face_detector(loaded.faces["detector"]).detect(rgb)
         seen += 1
         if len(boxes):
-            box = boxes[faces.follow(boxes, box)]
-            crops[index] = faces.crop_square(rgb, box, loaded.faces["margin"], loaded.size)
+            box = boxes[data_cut.follow(boxes, box)]
+            crops[index] = data_cut.crop_square(rgb, box, loaded.faces["margin"], loaded.size)
     if not crops:
         raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
     return crops
