@@ -112,9 +112,8 @@ class RDN(nn.Module):
 
 def rdn_options(settings):
     """Return the arguments of RDN that a section `re_synthesizer` gives."""
-    return {
-        key: getattr(settings, key) for key in ("num_features", "growth_rate", "num_blocks", "num_layers", "factor")
-    }
+    keys = ("num_features", "growth_rate", "num_blocks", "num_layers", "factor")
+    return {key: getattr(settings, key) for key in keys}
 
 
 def load_released(model, path):

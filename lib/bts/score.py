@@ -11,7 +11,7 @@ import itertools
 import pandas as pd
 from tqdm.auto import tqdm
 
-import lib.rivals  # the list of detectors, and so what this stage depends on
+import lib.rivals  # noqa: F401, all of them are on the list of detectors, on which this stage depends
 from lib import detectors, paths
 from lib.bts import re_synthesis, sets
 from lib.bts.predict import stage_scores
@@ -74,17 +74,6 @@ def further(test_sets, seed, limit=0):
     return {name: layouts.images(data_set, seed, limit) for name, data_set in there.items()}
 
 
-def images_of(params, scene=""):
-    """Return the table of photographs and GAN images that detectors learn from: of the faces, or of a scene.
-
-    Raises FileNotFoundError where the scene's folder is missing.
-    """
-    data_set = getattr(params.scenes, scene) if scene else params.data.generated
-    if scene and not paths.resolve(data_set.root).is_dir():
-        raise FileNotFoundError(f"scenes.{scene}.root: no folder at {data_set.root}; Table 3 needs LSUN there")
-    return layouts.images(data_set, params.seed, params.re_synthesizer.limit)
-
-
 def _remove_others(table):
     """Remove weights, histories and scores of detectors that are on the list no longer."""
     kept = {f"{name}_{source}" for name in detectors.names("bts") for source in sets.sources(table)}
@@ -92,7 +81,7 @@ def _remove_others(table):
         for old in folder.glob("*.*"):
             if old.stem not in kept:
                 old.unlink()
-    for old in file("*", "*").parent.parent.glob("*/*.csv"):
+    for old in (paths.RESULTS / "scores" / "bts").glob("*/*.csv"):
         if f"{old.parent.name}_{old.stem}" not in kept:
             old.unlink()
 
@@ -108,7 +97,12 @@ def main(arguments=None):
     try:
         params = load()
         one_of("scene", options.scene, ("", *SCENES))
-        table = images_of(params, options.scene)
+        data_set = getattr(params.scenes, options.scene) if options.scene else params.data.generated
+        if not paths.resolve(data_set.root).is_dir():
+            raise FileNotFoundError(
+                f"scenes.{options.scene}.root: no folder at {data_set.root}; Table 3 needs LSUN there"
+            )
+        table = layouts.images(data_set, params.seed, params.re_synthesizer.limit)
         sources = options.source or ([sets.ALL] if options.scene else params.bts_detectors.sources)
         for name in options.detectors:
             one_of("detector", name, known)

@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.bts.train import RE_SYNTHESIZERS
 from lib.evaluation import report
 from lib.evaluation.metrics import metrics
 
