@@ -12,7 +12,7 @@ from lib import paths
 from lib.evaluation.metrics import contradiction
 
 # The columns that name a row; all others of a table hold results.
-ROW_NAMES = {"method", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
+ROW_NAMES = {"detector", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
 
 
 def cell(column, result, metric):
@@ -24,10 +24,10 @@ def cell(column, result, metric):
 def compare(name, ours):
     """Set our rows beside the paper's: a DataFrame of text with the columns we measured, "(paper)" and "(ours)" each.
 
-    name: of a table in lib/paper_tables; ours: DataFrame with that table's columns, plus COLUMN_low and COLUMN_high.
+    name: of a table in lib/evaluation/paper_tables; ours: DataFrame with its columns, plus COLUMN_low and COLUMN_high.
     A row of ours that the paper lacks comes last; a cell that nobody measured is empty.
     """
-    paper = _paper_table(name)
+    paper = paper_table(name)
     row_names = [column for column in paper if column in ROW_NAMES]
     values = [c for c in paper if c not in row_names and c in ours and ours[c].notna().any()]
     text = ours.reindex(columns=row_names).astype(object).fillna("").astype(str)
@@ -47,7 +47,7 @@ def write_table(name, frame):
     Raises ValueError for a column that the paper's table does not have.
     """
     columns = []
-    for column in _paper_table(name):
+    for column in paper_table(name):
         columns += [column] if column in ROW_NAMES else [column, f"{column}_low", f"{column}_high"]
     unknown = [column for column in frame if column not in columns]
     if unknown:
@@ -62,7 +62,7 @@ def write_metrics(name, values):
     paths.replace(paths.METRICS / f"{name}.json", lambda file: file.write_text(json.dumps(rounded, indent=2) + "\n"))
 
 
-def _paper_table(name):
+def paper_table(name):
     file = paths.PAPER_TABLES / f"{name}.csv"
     if not file.exists():
         known = ", ".join(sorted(f.stem for f in paths.PAPER_TABLES.glob("*.csv")))
@@ -115,7 +115,7 @@ def report():
             continue
         lines = [f"{file.stem} (ours with 95 % interval)", compare(file.stem, ours).to_string(index=False)]
         lines += [f"ours, {line}" for line in contradictions(ours)]
-        lines += [f"the paper's, {line}" for line in contradictions(_paper_table(file.stem))]
+        lines += [f"the paper's, {line}" for line in contradictions(paper_table(file.stem))]
         parts.append("\n".join(lines))
     for file in sorted(paths.METRICS.glob("*.json")):
         lines = [file.stem]
