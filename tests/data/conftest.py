@@ -24,7 +24,7 @@ def face_forensics():
                     touch(root / "original_sequences/youtube/c23/videos" / f"{name}.mp4")
                     for method in layouts.METHODS:
                         touch(root / "manipulated_sequences" / method / "c23/videos" / f"{name}_{other}.mp4")
-        return DataSet("FaceForensics++", str(root))
+        return DataSet(layout="FaceForensics++", root=str(root))
 
     return make
 
@@ -40,7 +40,7 @@ def celeb_df():
             touch(root / name)
         lines = [f"{int('synthesis' not in name)} {name}\n" for name in names[:3]]
         (root / "List_of_testing_videos.txt").write_text("".join(lines))
-        return DataSet("Celeb-DF-v2", str(root))
+        return DataSet(layout="Celeb-DF-v2", root=str(root))
 
     return make
 
@@ -55,7 +55,7 @@ def deepfake_detection():
         fakes = root / "manipulated_sequences/DeepFakeDetection"
         touch(fakes / compression / "videos/01_02__exit_phone_room__YVGY8LOK.mp4")
         touch(fakes / "masks/videos/01_02__exit_phone_room__YVGY8LOK.mp4")
-        return DataSet("DeepfakeDetection", str(root), compression)
+        return DataSet(layout="DeepfakeDetection", root=str(root), compression=compression)
 
     return make
 
@@ -76,7 +76,7 @@ def dfdc():
             for name in ("aaa.mp4", "bbb.mp4"):
                 touch(root / "test/videos" / name)
             (root / "test/labels.csv").write_text("filename,label\naaa.mp4,0\nbbb.mp4,1\nccc.mp4,1\n")
-        return DataSet("DFDC", str(root))
+        return DataSet(layout="DFDC", root=str(root))
 
     return make
 
@@ -92,7 +92,7 @@ def wild_deepfake():
                     file = root / f"{kind}_{part}" / f"{number}.tar.gz"
                     names = [f"{number}/{kind}/{s}/{3 * f}.png" for s in range(sequences) for f in range(frames)]
                     pack(file, {name: (31 * number + 7 * index) % 251 for index, name in enumerate(names)})
-        return DataSet("WildDeepfake", str(root))
+        return DataSet(layout="WildDeepfake", root=str(root))
 
     return make
 

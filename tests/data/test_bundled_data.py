@@ -9,9 +9,9 @@ from lib.data.audit import shortcuts
 from lib.params import DataSet
 
 SETS = [
-    DataSet("FaceForensics++", "data/FaceForensics++", "c23"),
-    DataSet("FaceForensics++", "data/FaceForensics++", "c40"),
-    DataSet("CelebA-HQ", "data/CelebA-HQ"),
+    DataSet(layout="FaceForensics++", root="data/FaceForensics++", compression="c23"),
+    DataSet(layout="FaceForensics++", root="data/FaceForensics++", compression="c40"),
+    DataSet(layout="CelebA-HQ", root="data/CelebA-HQ"),
 ]
 
 

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import re
@@ -206,7 +205,7 @@ def killed(*arguments):  # in the middle of a write: the file is there under its
 paths.os.replace = killed
 if __name__ == "__main__":
     settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=int(sys.argv[3]))
-    data = types.SimpleNamespace(forged=DataSet("FaceForensics++", sys.argv[1]))
+    data = types.SimpleNamespace(forged=DataSet(layout="FaceForensics++", root=sys.argv[1]))
     faces.prepare(types.SimpleNamespace(seed=0, faces=settings, data=data), progress=False)
 """
 
@@ -260,7 +259,7 @@ def test_a_dask_cluster_of_two_workers_cuts_the_same_files_as_one_process(world,
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
     one = faces.prepare(world.params, progress=False)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
-    world.params.faces = dataclasses.replace(SETTINGS, workers=2)
+    world.params.faces = SETTINGS.replace(workers=2)
     two = faces.prepare(world.params, progress=False)
     assert two.drop(columns=["path", "mask"]).equals(one.drop(columns=["path", "mask"]))
     for a, b in zip(one["path"], two["path"], strict=True):
@@ -275,7 +274,7 @@ def test_a_process_that_dies_is_one_line_that_says_what_to_do():
 
 def test_other_settings_cut_anew_and_leave_the_old_crops_alone(world):
     small = faces.prepare(world.params, progress=False)
-    world.params.faces = dataclasses.replace(SETTINGS, size=32)
+    world.params.faces = SETTINGS.replace(size=32)
     smaller = faces.prepare(world.params, progress=False)
     assert read_image(smaller["path"][0]).shape == (32, 32, 3) and read_image(small["path"][0]).shape == (64, 64, 3)
 
@@ -290,7 +289,7 @@ def test_a_replaced_video_is_cut_anew(world):
 def test_c40_shares_the_crops_boxes_of_c23(world, monkeypatch):
     for file in (world.root / "original_sequences/youtube/c23/videos").glob("*.mp4"):
         video.write_video(file.parents[2] / "c40/videos" / file.name, moving(int(file.stem) % 40 + 1), crf=40)
-    low = DataSet("FaceForensics++", world.data_set.root, "c40")
+    low = DataSet(layout="FaceForensics++", root=world.data_set.root, compression="c40")
     high = faces.prepare(world.params, progress=False).set_index(["video", "frame"])
     table = faces.prepare(world.params, low, progress=False).set_index(["video", "frame"])
     shared = table.index.intersection(high.index)
@@ -321,5 +320,5 @@ def test_folders_of_faces_need_no_cutting(tmp_path):
     for kind in ("real", "fake"):
         write_png(tmp_path / kind / "a.png", np.zeros((4, 4, 3), np.uint8))
     params = types.SimpleNamespace(seed=0, faces=SETTINGS)
-    table = faces.prepare(params, DataSet("folders", str(tmp_path)))
+    table = faces.prepare(params, DataSet(layout="folders", root=str(tmp_path)))
     assert table["label"].tolist() == [0, 1] and table["path"].iloc[0].endswith("real/a.png")

@@ -61,7 +61,7 @@ def test_a_mask_video_is_found_beside_its_fake(tmp_path, face_forensics):
 def test_the_other_compression_and_missing_or_broken_lists_are_named(tmp_path, face_forensics):
     data_set = face_forensics(tmp_path)
     with pytest.raises(FileNotFoundError, match="c40"):
-        layouts.videos(DataSet("FaceForensics++", str(tmp_path), "c40"))
+        layouts.videos(DataSet(layout="FaceForensics++", root=str(tmp_path), compression="c40"))
     (tmp_path / "splits/val.json").write_text("[[")
     with pytest.raises(ValueError, match="val.json: not valid JSON"):
         layouts.videos(data_set)
@@ -72,7 +72,7 @@ def test_the_other_compression_and_missing_or_broken_lists_are_named(tmp_path, f
     with pytest.raises(FileNotFoundError, match="val.json"):
         layouts.videos(data_set)
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        layouts.videos(DataSet("FaceForensics++", str(tmp_path / "nowhere")))
+        layouts.videos(DataSet(layout="FaceForensics++", root=str(tmp_path / "nowhere")))
 
 
 def test_dfdc_turns_its_words_into_our_labels_and_names_the_original(tmp_path):
@@ -86,7 +86,7 @@ def test_dfdc_turns_its_words_into_our_labels_and_names_the_original(tmp_path):
         "c.mp4": {"label": "REAL", "split": "train"},
     }
     (part / "metadata.json").write_text(json.dumps(entries))
-    data_set = DataSet("DFDC", str(tmp_path))
+    data_set = DataSet(layout="DFDC", root=str(tmp_path))
     table = layouts.videos(data_set)
     assert table[["label", "video", "identity", "split"]].to_numpy().tolist() == [
         [1, "fake/a", "b", "test"],
@@ -100,7 +100,7 @@ def sources(root, people=30):
         for photo in range(2):
             write_png(root / "CelebA-HQ" / f"{person:03d}_{photo}.png", PIXEL)
         write_png(root / "ProGAN" / f"{person:04d}.png", PIXEL)
-    return DataSet("CelebA-HQ", str(root))
+    return DataSet(layout="CelebA-HQ", root=str(root))
 
 
 def test_all_photographs_of_a_person_share_a_split(tmp_path):
@@ -152,7 +152,7 @@ def test_in_plain_folders_a_real_and_a_fake_video_of_one_name_share_a_split(tmp_
         for kind in ("real", "fake"):
             for frame in (0, 12):
                 write_png(tmp_path / kind / f"{index:05d}" / f"{frame:05d}.png", PIXEL)
-    table = layouts.images(DataSet("folders", str(tmp_path)), seed=0)
+    table = layouts.images(DataSet(layout="folders", root=str(tmp_path)), seed=0)
     assert len(table) == 160 and table["video"].nunique() == 80 and set(table["frame"]) == {0, 12}
     assert table.groupby("identity")["split"].nunique().max() == 1
     assert table.groupby("split")["label"].mean().eq(0.5).all()
@@ -163,7 +163,7 @@ def test_in_plain_folders_a_swap_shares_the_split_of_both_people_it_names(tmp_pa
         for real, fake in ((a, f"{a}_{b}"), (b, f"{b}_{a}")):
             write_png(tmp_path / "real" / real / "0000.png", PIXEL)
             write_png(tmp_path / "fake" / fake / "0000.png", PIXEL)
-    table = layouts.images(DataSet("folders", str(tmp_path)), seed=3).set_index("video")
+    table = layouts.images(DataSet(layout="folders", root=str(tmp_path)), seed=3).set_index("video")
     assert table["identity"].nunique() == 4
     for video, row in table[table["label"] == 1].iterrows():
         for person in video.split("/")[1].split("_"):
@@ -175,7 +175,7 @@ def test_pairs_csv_keeps_pairs_together_where_names_do_not_tell(tmp_path):
     for real, fake in names:
         write_png(tmp_path / "real" / f"{real}.png", PIXEL)
         write_png(tmp_path / "fake" / f"{fake}.png", PIXEL)
-    data_set = DataSet("folders", str(tmp_path))
+    data_set = DataSet(layout="folders", root=str(tmp_path))
     alone = layouts.images(data_set, seed=0).set_index("video")["split"]
     assert any(alone[f"real/{real}"] != alone[f"fake/{fake}"] for real, fake in names)
     (tmp_path / "pairs.csv").write_text("real,fake\n" + "".join(f"{real},{fake}\n" for real, fake in names))
@@ -196,9 +196,9 @@ def test_a_folder_without_images_is_named(tmp_path):
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "notes.txt").write_text("no image")
     with pytest.raises(ValueError, match="fake/ with .*png.* is missing or empty"):
-        layouts.images(DataSet("folders", str(tmp_path)), seed=0)
+        layouts.images(DataSet(layout="folders", root=str(tmp_path)), seed=0)
     with pytest.raises(ValueError, match="holds images, not videos"):
-        layouts.videos(DataSet("folders", str(tmp_path)))
+        layouts.videos(DataSet(layout="folders", root=str(tmp_path)))
 
 
 def test_an_identity_in_two_splits_is_named():

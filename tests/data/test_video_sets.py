@@ -20,7 +20,7 @@ def test_celeb_df_all_takes_every_video_and_misses_what_only_the_list_has(tmp_pa
     data_set = celeb_df(tmp_path)
     (tmp_path / "YouTube-real/00170.mp4").unlink()
     assert layouts.missing(data_set) == ["YouTube-real/00170"]
-    every = DataSet("Celeb-DF-v2-all", str(tmp_path))
+    every = DataSet(layout="Celeb-DF-v2-all", root=str(tmp_path))
     table = layouts.videos(every)
     assert table["label"].tolist() == [0, 0, 1, 1] and set(table["split"]) == {"test"}
     assert layouts.missing(every) == ["YouTube-real/00170"]
@@ -56,7 +56,7 @@ def test_deepfake_detection_has_its_own_compressions_and_names(tmp_path, deepfak
     data_set = deepfake_detection(tmp_path, "c40")
     assert len(layouts.videos(data_set)) == 3
     with pytest.raises(FileNotFoundError, match="no video of compression c23"):
-        layouts.videos(DataSet("DeepfakeDetection", str(tmp_path)))
+        layouts.videos(DataSet(layout="DeepfakeDetection", root=str(tmp_path)))
     (tmp_path / "original_sequences/actors/c40/videos/033.mp4").touch()
     with pytest.raises(ValueError, match="033.mp4: not named actor__scene"):
         layouts.videos(data_set)
@@ -73,7 +73,7 @@ def test_dfdc_is_its_released_test_set_where_that_is_there(tmp_path, dfdc):
 
 def test_dfdc_without_it_is_what_metadata_lists_or_the_last_ten_parts(tmp_path, dfdc):
     assert layouts.videos(dfdc(tmp_path))["video"].tolist() == ["fake/f0", "real/r0", "fake/f45", "real/r45"]
-    table = layouts.videos(DataSet("DFDC-40-49", str(tmp_path)))
+    table = layouts.videos(DataSet(layout="DFDC-40-49", root=str(tmp_path)))
     assert listed(table) == [[1, "fake", "fake/f45", "r45", "test"], [0, "real", "real/r45", "r45", "test"]]
 
 
@@ -86,4 +86,4 @@ def test_dfdc_lists_that_say_something_else_are_named(tmp_path, dfdc):
     with pytest.raises(ValueError, match="labels.csv: needs the columns filename,label"):
         layouts.videos(data_set)
     with pytest.raises(FileNotFoundError, match="no labels.csv and no metadata.json"):
-        layouts.videos(DataSet("DFDC", str(tmp_path / "test/videos")))
+        layouts.videos(DataSet(layout="DFDC", root=str(tmp_path / "test/videos")))

@@ -133,7 +133,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path, monkeypatch, ta
     (tmp_path / "splits").mkdir()
     for split in layouts.SPLITS:
         (tmp_path / "splits" / f"{split}.json").write_text(json.dumps([["003", "007"]] if split == "test" else []))
-    assert len(layouts.videos(DataSet("FaceForensics++", str(tmp_path)))) == 4
+    assert len(layouts.videos(DataSet(layout="FaceForensics++", root=str(tmp_path)))) == 4
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
 @bundled
 @pytest.mark.parametrize("compression", make.COMPRESSIONS)
 def test_nothing_but_the_forgery_gives_a_bundled_fake_away(compression):
-    table = layouts.videos(DataSet("FaceForensics++", str(BUNDLED), compression))
+    table = layouts.videos(DataSet(layout="FaceForensics++", root=str(BUNDLED), compression=compression))
     assert table["method"].value_counts().to_dict() == {"original": 40, **dict.fromkeys(layouts.METHODS, 40)}
     measures = shortcuts.measure(table, frames=1)
     assert len(measures[["width", "height"]].drop_duplicates()) == 1
@@ -155,7 +155,7 @@ def test_nothing_but_the_forgery_gives_a_bundled_fake_away(compression):
 
 @bundled
 def test_no_person_of_the_bundled_videos_is_in_two_splits():
-    table = layouts.videos(DataSet("FaceForensics++", str(BUNDLED)))
+    table = layouts.videos(DataSet(layout="FaceForensics++", root=str(BUNDLED)))
     people = {
         split: set("_".join(rows["video"].str.split("/").str[1]).split("_")) for split, rows in table.groupby("split")
     }
@@ -164,7 +164,7 @@ def test_no_person_of_the_bundled_videos_is_in_two_splits():
 
 @bundled
 def test_the_masks_lie_where_the_bundled_fakes_differ_from_their_originals():
-    table = layouts.videos(DataSet("FaceForensics++", str(BUNDLED))).set_index("video")
+    table = layouts.videos(DataSet(layout="FaceForensics++", root=str(BUNDLED))).set_index("video")
     for fake in table[table["label"] == 1].groupby("method").first().itertuples():
         original = table.loc[f"original/{fake.identity}", "path"]
         frames, originals, masks = (

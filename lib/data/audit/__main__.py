@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib import paths
 from lib.data.audit.whole import check
-from lib.params import DataSet
+from lib.params import LAYOUTS
 
 
 def main(arguments=None):
@@ -14,7 +14,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m lib.data", description="Look after data sets.")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("check", help="say what is there, what is missing and whether the splits leak")
-    command.add_argument("name", choices=DataSet.layouts, metavar="NAME", help=", ".join(DataSet.layouts))
+    command.add_argument("name", choices=LAYOUTS, metavar="NAME", help=", ".join(LAYOUTS))
     command.add_argument("path", metavar="PATH", help="its root folder")
     command.add_argument("--compression", choices=("raw", "c23", "c40"), default="c23", help="c23 unless given")
     options = parser.parse_args(arguments)

@@ -13,7 +13,6 @@ Only the generators' weights are bundled: a new discriminator learns first, alon
 
 import argparse
 import copy
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +118,7 @@ class Finetuning(Training):
 
     @property
     def config(self):
-        return super().config | {"finetune": dataclasses.asdict(self.finetune), "kind": self.kind}
+        return super().config | {"finetune": self.finetune.model_dump(), "kind": self.kind}
 
     def step(self):
         """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
@@ -175,11 +174,11 @@ def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights
 def _whole(settings, generators, config):
     """Return `Generators` as a Training needs them, with what a finetuning changes, for weights of some `config`."""
     sizes = len(config["widths"])
-    rates = dataclasses.replace(
-        generators.learning_rates, progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
+    rates = generators.learning_rates.replace(
+        progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
     )
-    return dataclasses.replace(
-        generators, latent=config["latent"], widths=config["widths"],
+    return generators.replace(
+        latent=config["latent"], widths=config["widths"],
         thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
         average_thousands=settings.average_thousands, batch_size=settings.batch_size,
         report_every=settings.report_every,

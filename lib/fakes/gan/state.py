@@ -1,7 +1,5 @@
 """What every training of a generator keeps: the part that `lib.fakes.gan.train.run` writes, reads and goes on from."""
 
-import dataclasses
-
 import torch
 
 
@@ -15,7 +13,7 @@ class State:
     @property
     def config(self):
         """What a training must have in common with one that it goes on from."""
-        return {"settings": dataclasses.asdict(self.settings)}
+        return {"settings": self.settings.model_dump()}
 
     @property
     def _parts(self):

@@ -10,7 +10,8 @@ from lib.params import DataSet, Generators, LearningRates, MoreFakes, ParamsErro
 
 GENERATORS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016] * 3, fade=0.008, average_thousands=1, batch_size=4,
-    learning_rates=LearningRates([0.001] * 3, [0.002] * 3), penalty=2.0, penalty_interval=2, report_every=16,
+    learning_rates=LearningRates(progan=[0.001] * 3, stylegan=[0.002] * 3), penalty=2.0, penalty_interval=2,
+    report_every=16,
 )  # fmt: skip
 SETTINGS = MoreFakes(draws=2, first_seed=10_000)
 EVERY = pytest.mark.parametrize("name", sets.SETS)
