@@ -18,8 +18,8 @@ from lib import figures, paths
 from lib.bts import explain
 from lib.bts.detector import BeyondTheSpectrum
 from lib.bts.explain import residual_maps
-from lib.data import faces as data_faces
-from lib.data import image, video
+from lib.data import cut as data_cut
+from lib.data import face_detectors, image, video
 from lib.evaluation import heat as evaluation_heat
 from lib.pel.explain import pel_maps
 from lib.pel.network import PEL
@@ -102,7 +102,7 @@ def _load(name, checkpoint, _modified):
     return Detector(name, model.to(device()).eval(), size, settings)
 
 
-_face_detector = functools.cache(data_faces.detector)
+_face_detector = functools.cache(face_detectors.detector)
 
 
 def score(path, detector="pel", frames=None, checkpoint=None):
@@ -148,8 +148,8 @@ def cut(path, network, frames=None):
         boxes, _, _ = _face_detector(network.faces["detector"]).detect(rgb)
         seen += 1
         if len(boxes):
-            box = boxes[data_faces.follow(boxes, box)]
-            crops[index] = data_faces.crop_square(rgb, box, network.faces["margin"], network.size)
+            box = boxes[data_cut.follow(boxes, box)]
+            crops[index] = data_cut.crop_square(rgb, box, network.faces["margin"], network.size)
     if not crops:
         raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
     return crops

@@ -33,12 +33,22 @@ def resolve(path):
 
 
 def replace(path, write):
-    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there."""
+    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there.
+
+    The file is as readable to others as the umask says, whatever `write` does: safetensors lets its owner alone read.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)
+    temporary.touch()
+    mode = temporary.stat().st_mode
+    try:
+        write(temporary)
+        temporary.chmod(mode)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def end_with_the_reader():

@@ -11,7 +11,7 @@ from PIL import Image
 from lib import detect as lib_detect
 from lib import paths
 from lib.bts.detector import BeyondTheSpectrum
-from lib.data import faces, image, video
+from lib.data import cut, image, video
 from lib.pel.network import PEL
 from lib.training import checkpoints
 
@@ -132,7 +132,7 @@ def test_a_folder_is_searched_to_its_bottom_and_nothing_is_scored_twice(folder, 
 def test_the_network_sees_the_face_as_it_was_cut_in_training(folder):
     result = lib_detect.score(folder / "good.png")
     box = BrightSquare().detect(picture())[0][0]
-    assert np.array_equal(result.crop, faces.crop_square(picture(), box, 1.3, SIZE))
+    assert np.array_equal(result.crop, cut.crop_square(picture(), box, 1.3, SIZE))
 
 
 def test_an_image_on_its_side_is_turned_upright_first(tmp_path):

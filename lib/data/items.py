@@ -12,9 +12,10 @@ MEMORY_LIMIT = 4 * 2**30  # bytes; larger sets are read from disk at each epoch
 
 
 class FaceImages(Dataset):
-    """The images of a table as {"rgb": float32 (3, size, size) in [0, 1], "label": float32 (), "index": int}.
+    """The images of a table: {"rgb": float32 (3, size, size) in [0, 1], "label": float32 (), "index": int, "mirrored"}.
 
-    flip: mirror each image or not by a coin that depends on (seed, epoch, index) alone, whatever the workers do.
+    flip: mirror each image or not by a coin that depends on (seed, epoch, index) alone, whatever the workers do;
+    mirrored (bool) says how it fell, for all that must be mirrored with the image (masks, residuals).
     in_memory: keep the resized images as uint8 (all are read, and a bad one named, at once) up to `MEMORY_LIMIT`.
     Raises ValueError in one line that names a file that is empty, truncated or no image.
     """
@@ -38,9 +39,9 @@ class FaceImages(Dataset):
 
     def __getitem__(self, index):
         pixels = self._read(index) if self.stored is None else self.stored[index]
-        if self.flip and np.random.default_rng((self.seed, self.epoch, index)).random() < 0.5:
-            pixels = pixels.flip(-1)
-        return {"rgb": pixels.float() / 255, "label": self.labels[index], "index": index}
+        mirrored = self.flip and bool(np.random.default_rng((self.seed, self.epoch, index)).random() < 0.5)
+        pixels = pixels.flip(-1) if mirrored else pixels
+        return {"rgb": pixels.float() / 255, "label": self.labels[index], "index": index, "mirrored": mirrored}
 
     def _read(self, index):
         square = resize(read_image(self.paths[index]), self.size)

@@ -4,70 +4,87 @@ import functools
 import hashlib
 import json
 import os
+import shutil
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 
 import cv2
+import joblib
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.training import processes
 
-VERSION = 2  # of the records; a job with a record of another version is done again
-REMEDY = "lower faces.workers in params.yaml and run again; what is finished is kept"
+WORKERS = "faces.workers in params.yaml"  # what to lower where memory runs out
 
 
-def finish(work, jobs, name, workers=1, client=None, progress=True, unit="video", before=None):
-    """Return one record a job, in order, doing those that have none yet.
+def finish(work, jobs, code, name, workers=1, client=None, progress=True, unit="video", before=None):
+    """Return one record a job, in order, doing those that have none yet, or one of other sources or other code.
 
-    jobs: tuples that start with (folder, fingerprints); work: job -> record, a dict that it has written with
-    `write_record`. workers, client: see `run`; before: called once if there is anything to do.
+    jobs: tuples (folder, source, *rest), source: what `fingerprint` says of the files; work(folder, *rest) fills the
+    empty folder and returns a dict, which the folder keeps as record.json, with `source` and `code`, once all is done.
+    code: a digest of the code of `work`. workers, client: see `run`; before: called once if there is anything to do.
     The rate, in units a minute of processor time, is printed and kept under `name` in results/throughput.json.
     """
     records = [read_record(folder) for folder, *_ in jobs]
-    for index, (_, source, *_) in enumerate(jobs):
-        found = records[index]
-        if found and (found["source"] != source or found.get("version") != VERSION):
-            records[index] = None
-    todo = [job for job, record in zip(jobs, records, strict=True) if record is None]
+    fresh = [bool(r) and (r["source"], r.get("code")) == (job[1], code) for r, job in zip(records, jobs, strict=True)]
+    todo = [index for index, done in enumerate(fresh) if not done]
     if not todo:
         return records
     if before:
         before()
-    start, busy, fresh = time.perf_counter(), 0.0, []
-    results = run(functools.partial(_timed, work), todo, workers, client)
-    done = len(jobs) - len(todo)
-    for record, seconds in tqdm(results, f"{unit}s", len(jobs), initial=done, unit=unit, disable=not progress):
-        fresh.append(record)
+    start, busy = time.perf_counter(), 0.0
+    results = run(functools.partial(_keep_record, work, code), [jobs[index] for index in todo], workers, client)
+    bar = tqdm(results, f"{unit}s", len(jobs), initial=len(jobs) - len(todo), unit=unit, disable=not progress)
+    for index, (record, seconds) in zip(todo, bar, strict=True):
+        records[index] = record
         busy += seconds
     rate = {f"{unit}s": len(todo), "seconds": round(time.perf_counter() - start, 1), "core_seconds": round(busy, 1),
             "per_minute_and_core": round(60 * len(todo) / max(busy, 1e-9), 2)}  # fmt: skip
     if progress:
         print(f"{len(todo)} {unit}s in {rate['seconds']:.0f} s, {rate['per_minute_and_core']} a minute and core")
-    _keep_rate(name, rate)
-    fresh = iter(fresh)
-    return [record or next(fresh) for record in records]
+    file = paths.RESULTS / "throughput.json"
+    _write_json(file, {**(json.loads(file.read_text()) if file.is_file() else {}), name: rate}, indent=2)
+    return records
 
 
-def run(work, jobs, workers=1, client=None):
+def run(work, jobs, workers=1, client=None, setting=WORKERS):
     """Yield work(job) of each job, in order.
 
-    workers: processes of this machine; client: a dask.distributed.Client to use in their place, whose workers see the
-    same disk. Raises RuntimeError in one line where a process was ended.
+    workers: processes of this machine, of one thread each; client: a dask.distributed.Client to use in their place,
+    whose workers see the same disk. Raises RuntimeError in one line, with the `setting` to lower, where a process was
+    ended.
     """
-    if client is not None:
-        yield from _run_on_cluster(work, jobs, client)
-    elif min(workers, len(jobs)) <= 1:
-        yield from map(work, jobs)
-    else:
-        try:
-            with processes.pool(min(workers, len(jobs))) as pool:
-                yield from pool.map(work, jobs)
-        except BrokenProcessPool:
-            raise RuntimeError(f"a process that cuts faces was ended (out of memory?): {REMEDY}") from None
+    workers = min(workers, len(jobs))
+    try:
+        if client is not None:
+            yield from _run_on_cluster(work, jobs, client)
+        elif workers <= 1:
+            yield from map(work, jobs)
+        else:
+            options = {"inner_max_num_threads": 1, "initializer": _settle, "initargs": (os.getpid(),)}
+            with joblib.parallel_config("loky", **options):
+                processes = joblib.Parallel(workers, return_as="generator")
+            yield from processes(joblib.delayed(work)(job) for job in jobs)
+    except BrokenProcessPool:
+        remedy = f"lower {setting} and run again; what is finished is kept"
+        raise RuntimeError(f"a process was ended (out of memory?): {remedy}") from None
+
+
+def _settle(parent):
+    """Set up a process: one thread for OpenCV, too, and an end when the parent is killed, or it would wait for ever."""
+    cv2.setNumThreads(1)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_on_cluster(work, jobs, client):
+    # joblib's own backend for dask waits for ever for a job whose worker was killed.
     from distributed import KilledWorker
 
     futures = client.map(functools.partial(_on_one_core, work), jobs, pure=False)
@@ -76,7 +93,7 @@ def _run_on_cluster(work, jobs, client):
             yield future.result()
             futures[position] = None  # lets the cluster forget the result
     except KilledWorker:
-        raise RuntimeError(f"a worker of the cluster was ended (out of memory?): {REMEDY}") from None
+        raise BrokenProcessPool from None
     finally:
         client.cancel([future for future in futures if future is not None])
 
@@ -86,17 +103,13 @@ def _on_one_core(work, job):
     return work(job)
 
 
-def _timed(work, job):
-    """Return (work(job), seconds of processor time, those of FFmpeg's and OpenCV's threads among them)."""
-    start = time.process_time()
-    return work(job), time.process_time() - start
-
-
-def _keep_rate(name, rate):
-    file = paths.RESULTS / "throughput.json"
-    rates = json.loads(file.read_text()) if file.is_file() else {}
-    text = json.dumps({**rates, name: rate}, indent=2) + "\n"
-    paths.replace(file, lambda unfinished: unfinished.write_text(text))
+def _keep_record(work, code, job):
+    """Return the record of a job and the seconds of processor time (with FFmpeg's and OpenCV's threads) it took."""
+    (folder, source, *rest), start = job, time.process_time()
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed run or an older file left there
+    record = {"source": source, "code": code, **work(folder, *rest)}
+    _write_json(folder / "record.json", record)
+    return record, time.process_time() - start
 
 
 def fingerprint(path):
@@ -119,14 +132,10 @@ def read_record(folder):
         return None
 
 
-def write_record(folder, record):
-    """Write the record of a job, which says that it is finished, and return it."""
-    record = {"version": VERSION, **record}
-    paths.replace(folder / "record.json", lambda unfinished: unfinished.write_text(json.dumps(record)))
-    return record
+def _write_json(file, content, **options):
+    paths.replace(file, lambda unfinished: unfinished.write_text(json.dumps(content, **options) + "\n"))
 
 
 def write_csv(path, table):
     """Write a DataFrame, whole or not at all."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    paths.replace(path, lambda unfinished: unfinished.write_text(text))
+    paths.replace(path, lambda unfinished: table.to_csv(unfinished, index=False, lineterminator="\n"))

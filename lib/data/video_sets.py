@@ -1,7 +1,7 @@
 """The videos of each data set in its official layout, with its official split; fake = 1, whatever the owners say.
 
 A reader takes the root and the compression and returns rows (the columns of `lib.data.layouts.COLUMNS`) and the names
-(method/name) of what the data set lists and the disk lacks. Source: systems.md B8.
+(method/name) of what the data set lists and the disk lacks. Source: the data sets' own lists and download scripts.
 """
 
 import csv

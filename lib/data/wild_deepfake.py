@@ -1,22 +1,17 @@
-"""WildDeepfake: archives of sequences of face images, unpacked and used as they are, with its official split.
+"""WildDeepfake: archives of sequences of face images, used as they are (`lib.data.unpack`), with its official split.
 
 Zi et al., "WildDeepfake: A Challenging Real-World Dataset for Deepfake Detection", ACM MM 2020. The faces are cut out
 already; an archive (N.tar.gz) holds the sequences of one source video, so no split ever divides one.
 """
 
-import gzip
 import re
-import shutil
-import tarfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lib import paths
-from lib.data import image, jobs, layouts, video
+from lib.data import layouts
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 KINDS = ("real", "fake")
-BROKEN = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error)
 
 
 def archives(root, seed=0):
@@ -45,74 +40,6 @@ def part_folder(root, kind, part):
     return next((folder for folder in named if re.fullmatch(f"{kind}[ _-]?{part}", folder.name)), None)
 
 
-def sequences(file):
-    """Return the sequences of an archive, {name: members in the order of their frame numbers}.
-
-    A sequence is a folder of images; the members are names in the archive. Reads the whole archive, unpacks nothing.
-    Raises ValueError in one line for an archive that is damaged.
-    """
-    found = {}
-    try:
-        with tarfile.open(file) as archive:
-            for member in archive:
-                path = PurePosixPath(member.name)
-                hidden = path.name.startswith(".") or ".." in path.parts
-                if member.isfile() and path.suffix.lower() in image.SUFFIXES and not hidden:
-                    found.setdefault("-".join(path.parent.parts) or "0", []).append(member.name)
-    except BROKEN as error:
-        raise ValueError(f"{paths.show(file)}: a damaged archive ({_first_line(error)})") from None
-    return {name: sorted(members, key=_frame_order) for name, members in sorted(found.items())}
-
-
-def unpack(file, folder, count):
-    """Unpack `count` images at equal intervals of each sequence; returns ({sequence: [(frame, path)]}, reason).
-
-    An image keeps its bytes and lies at folder/SEQUENCE/NAME; frame: its number, else its place. reason: "", or which
-    images were left out because they cannot be read. Raises ValueError in one line for an archive that is damaged.
-    """
-    wanted = {}
-    for name, members in sequences(file).items():
-        for index in video.equal_interval(len(members), count):
-            member = PurePosixPath(members[index])
-            frame = int(member.stem) if member.stem.isdecimal() else int(index)
-            wanted[members[index]] = (name, frame, folder / name / member.name)
-    frames, unreadable = {}, []
-    with tarfile.open(file) as archive:
-        for member in archive:
-            if member.name in wanted:
-                name, frame, path = wanted[member.name]
-                data = archive.extractfile(member).read()
-                paths.replace(path, lambda unfinished, data=data: unfinished.write_bytes(data))
-                try:
-                    image.read_image(path)
-                except ValueError:
-                    unreadable.append(f"{name}/{path.name}")
-                    path.unlink()
-                    continue
-                frames.setdefault(name, []).append((frame, path))
-    reason = f"{len(unreadable)} images cannot be read, the first is {unreadable[0]}" if unreadable else ""
-    return {name: sorted(frames[name]) for name in sorted(frames)}, reason
-
-
-def unpack_record(job, count):
-    """Unpack one archive and return its record, which is written last and says that it is finished.
-
-    job: (folder, fingerprint, archive). Record: {"source", "sequences": {name: [[frame, file], ...]}, "reason"}.
-    """
-    folder, source, file = job
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed run or an older archive left there
-    record = {"source": source, "sequences": {}, "reason": ""}
-    try:
-        frames, record["reason"] = unpack(file, folder, count)
-        record["sequences"] = {
-            name: [[frame, path.relative_to(folder).as_posix()] for frame, path in found]
-            for name, found in frames.items()
-        }
-    except ValueError as error:
-        record["reason"] = str(error).removeprefix(f"{paths.show(file)}: ")
-    return jobs.write_record(folder, record)
-
-
 def rows(listed, records):
     """Return one row a frame for `lib.data.layouts.COLUMNS` and frame; listed: of `archives`, records: one each."""
     return [
@@ -127,12 +54,3 @@ def _stem(file):
     """Return the name of an archive without its ending, or "" for a file that is none."""
     ending = next((ending for ending in SUFFIXES if file.name.endswith(ending)), None)
     return file.name.removesuffix(ending) if ending and not file.name.startswith(".") else ""
-
-
-def _frame_order(name):
-    stem = PurePosixPath(name).stem
-    return (int(stem), name) if stem.isdecimal() else (-1, name)
-
-
-def _first_line(error):
-    return (str(error).splitlines() or [type(error).__name__])[0]

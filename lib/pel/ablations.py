@@ -66,7 +66,7 @@ def recipe(params):
 
 def face_table(params):
     """Return the faces of the ablations: up to `frames_per_video` of each video, at equal intervals."""
-    table = faces.prepare(params, data_set(params))
+    table = faces.prepare(data_set(params), params.faces, params.seed)
     count = params.ablations.frames_per_video
     order, length = (table.groupby("video")["frame"].transform(how) for how in ("rank", "size"))
     step = (length / count).clip(lower=1)

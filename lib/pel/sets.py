@@ -68,7 +68,7 @@ class FaceSets:
     def table(self, name):
         """Return the table of faces.prepare of a data set."""
         if name not in self.tables:
-            self.tables[name] = faces.prepare(self.params, self.sets[name])
+            self.tables[name] = faces.prepare(self.sets[name], self.params.faces, self.params.seed)
         return self.tables[name]
 
     def cut(self):

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from lib.data import face_detectors, faces
+from lib.data import cut, face_detectors
 from lib.data.image import read_image, resize
 
 WORKERS = 2  # threads
@@ -29,7 +29,7 @@ def find(table, progress=True):
         if not hasattr(mine, "detector"):  # OpenCV's networks are not to be shared
             mine.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
         boxes, _, points = mine.detector.detect(resize(read_image(path), SEARCH))
-        return points[faces.follow(boxes, None)] / SEARCH if len(boxes) else np.full((5, 2), np.nan)
+        return points[cut.follow(boxes, None)] / SEARCH if len(boxes) else np.full((5, 2), np.nan)
 
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:

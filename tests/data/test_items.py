@@ -42,10 +42,10 @@ def test_flips_depend_on_seed_epoch_and_index_but_not_on_workers_or_order(tmp_pa
 
     def flipped(epoch, workers=0):
         images.set_epoch(epoch)
-        batch = next(iter(DataLoader(images, 32, num_workers=workers)))["rgb"]
-        for rgb, item in zip(batch, plain, strict=True):
-            assert torch.equal(rgb, item["rgb"]) or torch.equal(rgb, item["rgb"].flip(-1))
-        return [not torch.equal(rgb, item["rgb"]) for rgb, item in zip(batch, plain, strict=True)]
+        batch = next(iter(DataLoader(images, 32, num_workers=workers)))
+        for rgb, mirrored, item in zip(batch["rgb"], batch["mirrored"], plain, strict=True):
+            assert torch.equal(rgb, item["rgb"].flip(-1) if mirrored else item["rgb"]) and item["mirrored"] is False
+        return batch["mirrored"].tolist()
 
     assert flipped(0) == flipped(0, workers=2) and flipped(0) != flipped(1)
     assert 6 < sum(flipped(0)) < 26

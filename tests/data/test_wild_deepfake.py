@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from lib import paths
-from lib.data import faces, layouts
+from lib.data import faces, layouts, unpack
 from lib.data import wild_deepfake as data_wild_deepfake
 from lib.data.image import read_image
 from lib.params import Faces
+
+SETTINGS = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1)
 
 
 @pytest.fixture
@@ -18,19 +20,17 @@ def world(tmp_path, monkeypatch, wild_deepfake):
     monkeypatch.setattr(paths, "FACES", tmp_path / "faces")
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     data_set = wild_deepfake(tmp_path / "set")
-    settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1)
-    params = types.SimpleNamespace(seed=0, faces=settings, data=types.SimpleNamespace(forged=data_set))
-    return types.SimpleNamespace(params=params, data_set=data_set, root=tmp_path / "set", faces=tmp_path / "faces")
+    return types.SimpleNamespace(data_set=data_set, root=tmp_path / "set", faces=tmp_path / "faces")
 
 
 def test_images_are_used_as_they_are_at_equal_intervals_with_our_labels(world):
-    table = faces.prepare(world.params, progress=False)
+    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
     assert len(table) == 4 * 4 * 2 * 3
     assert table.groupby("video")["frame"].apply(list).tolist() == [[0, 9, 18]] * 32
     assert set(table["label"][table["path"].str.contains("fake_")]) == {1}
     row = table[table["video"] == "real_test/2/2-real-1"].iloc[1]
     assert (row["label"], row["method"], row["identity"], row["split"]) == (0, "real", "real_test/2", "test")
-    names = data_wild_deepfake.sequences(world.root / "real_test/2.tar.gz")["2-real-1"]
+    names = unpack.sequences(world.root / "real_test/2.tar.gz")["2-real-1"]
     assert names == [f"2/real/1/{3 * f}.png" for f in range(7)]
     with tarfile.open(world.root / "real_test/2.tar.gz") as archive:
         assert Path(row["path"]).read_bytes() == archive.extractfile(names[3]).read()
@@ -57,7 +57,7 @@ def test_a_damaged_archive_and_a_damaged_image_cost_one_line_each(world, pack, c
     broken = world.root / "fake_train/3.tar.gz"
     broken.write_bytes(broken.read_bytes()[:-40])
     pack(world.root / "real_test/1.tar.gz", {"s/1.png": 1, "s/2.png": b"no image", "s/3.png": 3})
-    table = faces.prepare(world.params, progress=False)
+    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
     report = pd.read_csv(next(world.faces.glob("*/report.csv"))).set_index("archive")
     assert list(report.index) == ["real_test/1", "fake_train/3"] and report["frames"].tolist() == [2, 0]
     assert report.loc["real_test/1", "reason"] == "1 images cannot be read, the first is s/2.png"
@@ -68,17 +68,17 @@ def test_a_damaged_archive_and_a_damaged_image_cost_one_line_each(world, pack, c
 
 
 def test_an_interrupted_run_continues_with_the_same_images(world, interrupted):
-    calls = interrupted(data_wild_deepfake, "unpack", at=5)
+    calls = interrupted(unpack, "unpack", at=5)
     with pytest.raises(KeyboardInterrupt):
-        faces.prepare(world.params, progress=False)
-    table = faces.prepare(world.params, progress=False)
+        faces.prepare(world.data_set, SETTINGS, 0, progress=False)
+    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
     assert len(calls) == 5 + 12  # four archives were finished before, the fifth was asked for twice
-    assert faces.prepare(world.params, progress=False).equals(table) and len(calls) == 17
+    assert faces.prepare(world.data_set, SETTINGS, 0, progress=False).equals(table) and len(calls) == 17
 
 
 def test_members_that_would_leave_the_folder_are_left_out(tmp_path, pack):
     pack(tmp_path / "1.tar.gz", {"../../x/1.png": 1, "s/2.png": 2, "s/._2.png": b"", "s/a.txt": b""})
-    assert data_wild_deepfake.sequences(tmp_path / "1.tar.gz") == {"s": ["s/2.png"]}
+    assert unpack.sequences(tmp_path / "1.tar.gz") == {"s": ["s/2.png"]}
 
 
 def test_a_missing_part_and_the_wrong_door_are_named(world):
@@ -86,6 +86,6 @@ def test_a_missing_part_and_the_wrong_door_are_named(world):
         file.unlink()
     (world.root / "fake_test").rmdir()
     with pytest.raises(FileNotFoundError, match="no folder fake_test"):
-        faces.prepare(world.params, progress=False)
+        faces.prepare(world.data_set, SETTINGS, 0, progress=False)
     with pytest.raises(ValueError, match=r"faces\.prepare unpacks them"):
         layouts.images(world.data_set)

@@ -1,22 +1,20 @@
-"""`python -m lib.data.audit check NAME PATH`: is a data set whole, and do its splits leak?"""
+"""`python -m lib.data.audit NAME PATH`: is a data set whole, and do its splits leak?"""
 
 import argparse
 import sys
 from pathlib import Path
 
 from lib import paths
-from lib.data.audit.whole import check
-from lib.params import LAYOUTS
+from lib.data.audit.whole import OWNERS, check
 
 
 def main(arguments=None):
     """Run the command; returns 0, or 1 where a folder is missing or a split leaks."""
-    parser = argparse.ArgumentParser(prog="python -m lib.data", description="Look after data sets.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("check", help="say what is there, what is missing and whether the splits leak")
-    command.add_argument("name", choices=LAYOUTS, metavar="NAME", help=", ".join(LAYOUTS))
-    command.add_argument("path", metavar="PATH", help="its root folder")
-    command.add_argument("--compression", choices=("raw", "c23", "c40"), default="c23", help="c23 unless given")
+    about = "Say what is there of a data set, what is missing and whether its splits leak."
+    parser = argparse.ArgumentParser(prog="python -m lib.data.audit", description=about)
+    parser.add_argument("name", choices=OWNERS, metavar="NAME", help=", ".join(OWNERS))
+    parser.add_argument("path", metavar="PATH", help="its root folder")
+    parser.add_argument("--compression", choices=("raw", "c23", "c40"), default="c23", help="c23 unless given")
     options = parser.parse_args(arguments)
     report = check(options.name, Path(options.path).expanduser().resolve(), options.compression)
     print(report)

@@ -1,4 +1,4 @@
-"""Is a data set whole, and do its splits keep people and sources apart? `python -m lib.data.audit check NAME PATH`."""
+"""Is a data set whole, and do its splits keep people and sources apart? `python -m lib.data.audit NAME PATH`."""
 
 import os
 from collections import Counter
@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import jobs, layouts, video_sets, wild_deepfake
+from lib.data import jobs, layouts, unpack, video_sets, wild_deepfake
 from lib.params import DataSet
 
 FACE_FORENSICS = (
@@ -28,7 +28,8 @@ OWNERS = {
     "FFHQ": "the repository NVlabs/ffhq-dataset",
     "folders": "yourself: real/ and fake/ with images, or with one folder of frames a video",
 }
-# What the whole data set holds, {split: (real, fake)}: videos, of WildDeepfake sequences. Source: systems.md B8.
+# What the whole data set holds, {split: (real, fake)} videos. Sources: the lists of the FaceForensics++ code, and the
+# papers of Celeb-DF (Li et al., CVPR 2020) and of FaceForensics++ (Roessler et al., ICCV 2019; DeepFakeDetection).
 OFFICIAL = {
     "FaceForensics++": {"train": (720, 2880), "val": (140, 560), "test": (140, 560)},
     "Celeb-DF-v2": {"test": (178, 340)},
@@ -55,8 +56,10 @@ def check(name, path, compression="c23", progress=True):
     Wrong are: no folder, a folder that the layout needs, a file that does not fit it, a person or source video in two
     splits, the same file in two splits. Videos that the lists name and the disk lacks are told, but not wrong.
     """
-    report = Report([f"{name} at {paths.show(path)}"])
-    data_set = DataSet(layout=name, root=str(path), compression=compression)
+    report, data_set = (
+        Report([f"{name} at {paths.show(path)}"]),
+        DataSet(layout=name, root=str(path), compression=compression),
+    )
     root = paths.resolve(path)
     absent = [folder for folder in _folders(name, compression) if not (root / folder).is_dir()] if root.is_dir() else []
     if not root.is_dir():
@@ -121,7 +124,7 @@ def _read_wild(root, progress):
     listed = wild_deepfake.archives(root)
     for file, label, split, name in tqdm(listed, "archives", leave=False, delay=2, disable=not progress):
         try:
-            found = wild_deepfake.sequences(file)
+            found = unpack.sequences(file)
         except ValueError as error:
             notes.append(str(error))
             continue

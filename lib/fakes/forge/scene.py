@@ -6,7 +6,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from lib.data.faces import detector
+from lib.data.face_detectors import detector
 from lib.fakes import orl
 
 WIDTH, HEIGHT = 240, 256  # of a scene, in pixels

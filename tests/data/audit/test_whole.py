@@ -15,7 +15,7 @@ def test_every_layout_has_an_owner_who_is_named():
 
 def test_a_whole_data_set_is_counted_by_split_and_class(tmp_path, face_forensics, capsys):
     face_forensics(tmp_path)
-    assert main(["check", "FaceForensics++", str(tmp_path)]) == 0
+    assert main(["FaceForensics++", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "train: 4 real and 16 fake videos = 4 Deepfakes, 4 Face2Face, 4 FaceSwap, 4 NeuralTextures" in said
     assert "(official: 720 and 2880), 4 people or sources, 80% fake" in said and "nothing is wrong" in said
@@ -40,9 +40,9 @@ def test_listed_videos_that_are_missing_are_told_with_where_to_get_them(tmp_path
 
 @pytest.mark.parametrize("name", ["FaceForensics++", "Celeb-DF-v2", "DeepfakeDetection", "DFDC-40-49", "folders"])
 def test_a_missing_folder_is_wrong_and_named_with_where_it_comes_from(tmp_path, name, capsys):
-    assert main(["check", name, str(tmp_path / "nowhere")]) == 1
+    assert main([name, str(tmp_path / "nowhere")]) == 1
     assert "WRONG: there is no folder" in capsys.readouterr().out
-    assert main(["check", name, str(tmp_path)]) == 1
+    assert main([name, str(tmp_path)]) == 1
     assert f"obtain it from {OWNERS[name]}" in capsys.readouterr().out
 
 
@@ -113,5 +113,5 @@ def test_wild_deepfake_is_counted_by_sequence_and_a_copied_archive_is_a_leak(tmp
 
 def test_a_name_that_is_no_layout_is_refused(capsys):
     with pytest.raises(SystemExit):
-        main(["check", "FaceForensics", "."])
+        main(["FaceForensics", "."])
     assert "FaceForensics++" in capsys.readouterr().err
