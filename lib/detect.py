@@ -21,7 +21,6 @@ from lib.bts.explain import residual_maps
 from lib.data import cut as data_cut
 from lib.data import face_detectors, image, video
 from lib.evaluation import heat as evaluation_heat
-from lib.pel.explain import pel_maps
 from lib.pel.network import PEL
 from lib.training import checkpoints
 from lib.training.device import device
@@ -54,7 +53,7 @@ def activation_maps(model, rgb):
     model: PEL (streams "rgb" and "freq") or BeyondTheSpectrum ("pixel", "stage 5", ...); rgb: (N,3,H,W) in [0,1].
     Source: PEL Fig. 2, BTS Figs. 7 and 8.
     """
-    return pel_maps(model, rgb) if isinstance(model, PEL) else residual_maps(model, rgb)
+    return model.activation_maps(rgb) if isinstance(model, PEL) else residual_maps(model, rgb)
 
 
 @dataclass
