@@ -32,6 +32,13 @@ class Detector(nn.Module):
         return logits.sigmoid() if logits.dim() == 1 else logits.softmax(-1)[..., FAKE]
 
 
+def check_rgb(rgb, size=None):
+    """Raise ValueError unless rgb is (N,3,H,W), and `size` pixels high and wide where a network needs that."""
+    if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
+        wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
+        raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")
+
+
 @dataclass(frozen=True)
 class Entry:
     """A detector by name: its network, its options, and how it learns. See `register`."""

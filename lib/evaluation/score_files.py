@@ -1,36 +1,36 @@
-"""Tables of scores on disk: CSV files whose first line is the key of all that the scores depend on."""
-
-from pathlib import Path
+"""Tables of scores on disk, each with the key of all that it depends on in its first line."""
 
 import pandas as pd
 
 from lib import paths
+from lib.training import checkpoints
+
+NAMES = ("train", "test", "method", "video", "identity")  # stay text, so that 000 is not 0
 
 
 def write(path, table, key):
-    """Write a table, six digits a score, behind the line "# key"; key: of `staleness.key`."""
-
-    def whole(temporary):
-        with open(temporary, "w", newline="") as file:
-            file.write(f"# {key}\n")
-            table.to_csv(file, index=False, float_format="%.6g")
-
-    paths.replace(path, whole)
-
-
-def read(path, stage):
-    """Return the table of a file; names that are numbers stay text, so that 000 is not 0.
-
-    stage: the one of dvc.yaml that makes the file, which FileNotFoundError names where it is not there.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `dvc repro {stage}` makes them")
-    return pd.read_csv(path, skiprows=1, dtype={"video": str, "identity": str})
+    """Write a table of scores, six digits a score; key: `staleness.key` of all that it depends on."""
+    text = table.to_csv(index=False, float_format="%.6g")
+    paths.replace(path, lambda temporary: temporary.write_text(f"# {key}\n{text}"))
 
 
 def fresh(path, key):
-    """Say whether the file is there and depends on nothing that has changed since."""
-    if not Path(path).is_file():
+    """Say whether a table with this key is there."""
+    if not path.is_file():
         return False
-    with open(path) as file:
-        return file.readline() == f"# {key}\n"
+    with open(path) as lines:
+        return lines.readline() == f"# {key}\n"
+
+
+def read(path):
+    """Return a table of scores. Raises FileNotFoundError, with the stage that makes the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `{checkpoints._maker(path)}` makes them")
+    return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
+
+
+def keep_only(folder, stems):
+    """Remove the files of a folder that belong to none of these names: those of detectors that are no more."""
+    for file in folder.glob("*.*"):
+        if file.stem not in stems:
+            file.unlink(missing_ok=True)

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from lib import detectors
 from lib.data import perturb
 from lib.evaluation import report, resampling
 from lib.evaluation.metrics import metrics, weighted
 from lib.pel.ablations import COMPONENTS, DENOISERS
-from lib.pel.score import robustness_test
 from lib.pel.sets import SETS
-from lib.pel.train import METHODS
+from lib.pel.testing import robustness_test
+
+METHODS = detectors.names("pel")
 
 # Our names in the rows of Tables 1, 2 and 3; a star there marks a network that the authors trained themselves.
 ROWS = {
@@ -147,7 +149,7 @@ def table4(results, seed=0):
 
 def table5(results, seed=0):
     """Return Table 5 from {row of DENOISERS: scores}."""
-    rows = [{"denoiser": d, **_cells(results[name], seed)} for name, d in DENOISERS.items() if name in results]
+    rows = [{"denoiser": d, **_cells(results[name], seed)} for name, (d, *_) in DENOISERS.items() if name in results]
     return pd.DataFrame(rows)
 
 
