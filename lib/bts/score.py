@@ -67,7 +67,7 @@ def read(name, source, scene=""):
 
 def file(name, source, scene=""):
     """Return the path of the scores of a detector."""
-    return paths.RESULTS / "scores" / (scene or "bts") / name / f"{source}.csv"
+    return paths.RESULTS / "scores" / "bts" / scene / name / f"{source}.csv"
 
 
 def further(test_sets, seed, limit=0):
@@ -82,7 +82,8 @@ def _remove_others(known, table):
     for folder in (paths.CHECKPOINTS / "bts", paths.HISTORY / "bts"):
         score_files.keep_only(folder, kept)
     for folder in (paths.RESULTS / "scores" / "bts").iterdir():
-        score_files.keep_only(folder, sets.sources(table) if folder.name in known else ())
+        if folder.name not in SCENES:
+            score_files.keep_only(folder, sets.sources(table) if folder.name in known else ())
 
 
 def main(arguments=None):
@@ -93,42 +94,45 @@ def main(arguments=None):
     parser.add_argument("--source", nargs="+", help="generators to learn from, or all; those of params.yaml by default")
     parser.add_argument("--scene", default="", help=f"learn from scenes instead of faces: {', '.join(SCENES)}")
     options = parser.parse_args(arguments)
+    whole = not (options.detectors or options.source or options.scene)
     try:
         params = load()
         one_of("scene", options.scene, ("", *SCENES))
-        data_set = getattr(params.scenes, options.scene) if options.scene else params.data.generated
-        if not paths.resolve(data_set.root).is_dir():
-            raise FileNotFoundError(
-                f"scenes.{options.scene}.root: no folder at {data_set.root}; Table 3 needs LSUN there"
-            )
-        table = layouts.images(data_set, params.seed, params.re_synthesizer.limit)
-        sources = options.source or ([sets.ALL] if options.scene else params.bts_detectors.sources)
         for name in options.detectors:
             one_of("detector", name, known)
-        for source in sources:
-            one_of("source", source, sets.sources(table))
-        jobs = list(itertools.product(options.detectors or known, sources))
-        whole = not (options.detectors or options.source or options.scene)
-        jobs = list(dict.fromkeys([*jobs, *SHOWN])) if whole else jobs
-        if options.scene:  # those of the faces have a stage of their own
-            folder = f"{options.scene}/re_synthesizer"
-            re_synthesis.train_all(params.re_synthesizer, table, params.seed, folder, params.machine.threads)
-        work = functools.partial(
-            run, table=table, others=further(params.test_sets, params.seed, params.re_synthesizer.limit),
-            size=params.re_synthesizer.size, seed=params.seed, scene=options.scene,
-            re_synthesizer=params.re_synthesizer, residual_detectors=params.residual_detectors,
-            bts_detectors=params.bts_detectors,
-        )  # fmt: skip
-        jobs.sort(key=lambda job: -known.index(job[0]))  # the last of the list take longest, and start first
-        found = dict(zip(jobs, side_by_side(work, jobs, "detectors", threads=params.machine.threads), strict=True))
-        if whole:
-            _remove_others(known, table)
+        limit, threads = params.re_synthesizer.limit, params.machine.threads
+        roots = {"": params.data.generated, **dict(params.scenes)}
+        there = [scene for scene in SCENES if paths.resolve(roots[scene].root).is_dir()]
+        if options.scene and options.scene not in there:
+            root = roots[options.scene].root
+            raise FileNotFoundError(f"scenes.{options.scene}.root: no folder at {root}; Table 3 needs LSUN there")
+        for scene in ["", *there] if whole else [options.scene]:
+            table = layouts.images(roots[scene], params.seed, limit)
+            sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
+            for source in sources:
+                one_of("source", source, sets.sources(table))
+            if scene:  # those of the faces have a stage of their own
+                re_synthesis.train_all(
+                    params.re_synthesizer, table, params.seed, f"bts/{scene}/re_synthesizer", threads
+                )
+            jobs = list(itertools.product(options.detectors or known, sources))
+            jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
+            jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last of the list take longest
+            work = functools.partial(
+                run, table=table, others=further(params.test_sets, params.seed, limit), seed=params.seed, scene=scene,
+                size=params.re_synthesizer.size, re_synthesizer=params.re_synthesizer,
+                residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
+            )  # fmt: skip
+            for (name, source), scored in zip(
+                jobs, side_by_side(work, jobs, "detectors", threads=threads), strict=True
+            ):
+                for test, part in scored.groupby("test", sort=False):
+                    right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
+                    print(f"{name} against {source}, {test}: {right:.1%} of {len(part)} right")
+            if whole and not scene:
+                _remove_others(known, table)
     except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    for (name, source), scored in sorted(found.items(), key=lambda item: known.index(item[0][0])):
-        for test, part in scored.groupby("test", sort=False):
-            right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
-            print(f"{name} against {source}, {test}: {right:.1%} of {len(part)} right")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def network(entry, size, seed, scene="", **sections):
     """
     model, options = entry.make(seed, size, **sections)
     for part, name in getattr(model, "trained_parts", {}).items():
-        state, _ = checkpoints.load(checkpoints.file(Path(scene, name).as_posix()))
+        state, _ = checkpoints.load(checkpoints.file(f"bts/{scene}/{name}" if scene else name))
         model.get_submodule(part).load_state_dict(state)
     return model.to(device()).eval(), options
 
@@ -76,4 +76,4 @@ def load(name, source, scene=""):
 
 def weights(name, source, scene=""):
     """Return the name of the weights of a detector that is trained against a source, for `checkpoints.file`."""
-    return f"{scene or 'bts'}/{name}_{source}"
+    return Path("bts", scene, f"{name}_{source}").as_posix()

@@ -102,8 +102,8 @@ def test_scenes_fill_table_3_from_real_and_fake_folders_and_a_missing_one_is_nam
     command(["SR", "--scene", "bedroom"])
     scored = score.read("SR", sets.ALL, "bedroom")
     assert {"real", "fake"} == set(scored.loc[scored["test"] == "raw", "method"])
-    assert (paths.CHECKPOINTS / "bedroom" / "SR_all.safetensors").is_file()
-    assert (paths.CHECKPOINTS / "bedroom" / "re_synthesizer" / "SR.safetensors").is_file()
+    assert (paths.CHECKPOINTS / "bts" / "bedroom" / "SR_all.safetensors").is_file()
+    assert (paths.CHECKPOINTS / "bts" / "bedroom" / "re_synthesizer" / "SR.safetensors").is_file()
 
 
 def test_a_typo_in_any_name_is_told_before_anything_is_trained(command, monkeypatch):
