@@ -15,7 +15,7 @@ from lib.data import cut, image, video
 from lib.pel.network import PEL
 from lib.training import checkpoints
 
-RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "scale": 4}
+RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "factor": 4}
 SIZE = 64
 
 
