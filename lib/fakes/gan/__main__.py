@@ -18,9 +18,7 @@ def main(arguments=None):
         added = commands.add_parser(name, help=about, description=about)
         added.set_defaults(run=run)
         if weights:
-            added.add_argument(
-                "--weights", type=Path, default=images.WEIGHTS, help="folder of generators (%(default)s)"
-            )
+            added.add_argument("--weights", type=Path, default=images.WEIGHTS, help="of generators (%(default)s)")
         return added
 
     teach = command("train", _train, "train ProGAN, StyleGAN or StyleGAN2")
@@ -38,8 +36,10 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     try:
         given.run(given, load(given.scale))
-    except (ParamsError, FileNotFoundError) as error:
+    except ParamsError as error:
         parser.error(str(error))
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
 
 
 def _train(given, params):
