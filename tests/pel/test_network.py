@@ -260,14 +260,20 @@ def test_a_single_stream_has_a_single_activation_map():
 
 @pytest.mark.parametrize(("start", "heard"), [("pretrained", [256]), ("random", [])])
 def test_the_frequencies_hear_training_images_at_equal_intervals_unless_they_start_at_random(monkeypatch, start, heard):
-    model, items, calls = lite(frequency_start=start), [{"rgb": torch.full((3, 8, 8), float(i))} for i in range(512)], []
+    model, items, calls = (
+        lite(frequency_start=start),
+        [{"rgb": torch.full((3, 8, 8), float(i))} for i in range(512)],
+        [],
+    )
     monkeypatch.setattr(model, "standardise_frequencies", calls.append)
     model.prepare(items, 1)
     assert [len(rgb) for rgb in calls] == heard
     assert all(rgb[:, 0, 0, 0].tolist() == list(range(0, 512, 2)) for rgb in calls)
 
 
-@pytest.mark.parametrize(("denoiser", "sizes"), [("mean", 3), ("non_local_means", 3), ("median", 7), ("median", [3, 5])])
+@pytest.mark.parametrize(
+    ("denoiser", "sizes"), [("mean", 3), ("non_local_means", 3), ("median", 7), ("median", [3, 5])]
+)
 def test_a_noise_block_filters_with_its_own_denoiser(denoiser, sizes):
     block, x = NoiseEnhancement(3, sizes, denoiser=denoiser), torch.rand(1, 3, 9, 9)
     torch.nn.init.ones_(block.weight)

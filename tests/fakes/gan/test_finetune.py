@@ -16,6 +16,12 @@ SETTINGS = Finetune(
     thousands=0.048, alone=0.016, weight=10.0, learning_rate=0.0005, spectral_learning_rate=0.01,
     average_thousands=0.25, batch_size=4, report_every=16,
 )  # fmt: skip
+
+
+def changed(**changes):
+    return Finetune(**{**vars(SETTINGS), **changes})
+
+
 KINDS = pytest.mark.parametrize("kind", finetune.KINDS)
 
 
@@ -25,7 +31,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     generator = train.build("progan", GENERATORS.latent, GENERATORS.widths)
-    train.write_weights(generator, GENERATORS, folder / "progan.safetensors")
+    train.write_weights(generator, folder / "progan.safetensors")
     return folder
 
 
@@ -118,7 +124,11 @@ def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weig
     arguments = (GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
     finetune.finetune("progan", "R", SETTINGS, *arguments)
     with pytest.raises(ValueError, match="other settings"):
+<<<<<<< HEAD
         finetune.finetune("progan", "R", SETTINGS.replace(weight=9.0), *arguments)
+=======
+        finetune.finetune("progan", "R", changed(weight=9.0), *arguments)
+>>>>>>> h-data
     with pytest.raises(ValueError, match="other settings"):
         finetune.finetune("progan", "A", SETTINGS, *arguments)
     with pytest.raises(ValueError, match="kind: 'E'"):
@@ -126,7 +136,11 @@ def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weig
 
 
 def test_a_strong_regularization_closes_the_gap(weights, tmp_path):
+<<<<<<< HEAD
     settings = SETTINGS.replace(weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
+=======
+    settings = changed(weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
+>>>>>>> h-data
     _, report = finetune.finetune("progan", "R", settings, GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
     assert report["gap_after"] < 0.5 * report["gap_before"]
 
@@ -145,6 +159,10 @@ def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(n
 
 
 def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
+<<<<<<< HEAD
     others = GENERATORS.replace(latent=4, widths=[4, 4])
+=======
+    others = Generators(**{**vars(GENERATORS), "latent": 4, "widths": [4, 4]})
+>>>>>>> h-data
     training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
     assert training.settings.widths == GENERATORS.widths and training.images.shape[-1] == 16

@@ -216,7 +216,11 @@ def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, t
 def test_a_training_with_other_settings_is_not_taken_for_this_one(tmp_path):
     train.train("progan", SETTINGS, 0, tmp_path, progress=False)
     with pytest.raises(ValueError, match="other settings"):
+<<<<<<< HEAD
         train.train("progan", SETTINGS.replace(penalty=1.0), 0, tmp_path, progress=False)
+=======
+        train.train("progan", Generators(**{**vars(SETTINGS), "penalty": 1.0}), 0, tmp_path, progress=False)
+>>>>>>> h-data
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
@@ -245,7 +249,7 @@ def test_exported_weights_draw_the_faces_of_the_training(name, weights):
     assert (images.draw(loaded, [3, 5])[1] == images.draw(loaded, [5])[0]).all()
     assert not (images.draw(loaded, [3]) == images.draw(loaded, [5])).all()
     growth = image.read_image(weights / f"{name}.png")
-    assert growth.shape[:2] == (3 * 16, train.COLUMNS * 16)
+    assert growth.shape[:2] == (3 * 16, train.SHEET[1] * 16)
 
 
 def test_missing_weights_say_where_they_come_from(tmp_path):
