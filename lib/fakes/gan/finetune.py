@@ -12,11 +12,7 @@ Only the generators' weights are bundled: a new discriminator learns first, alon
 """
 
 import copy
-<<<<<<< HEAD
-from pathlib import Path
-=======
 import types
->>>>>>> h-data
 
 import numpy as np
 import torch
@@ -135,13 +131,6 @@ class Finetuning(Training):
         self.critic.requires_grad_(True)
         return 0.5 * (loss + spectral)
 
-<<<<<<< HEAD
-    @property
-    def config(self):
-        return super().config | {"finetune": self.finetune.model_dump(), "kind": self.kind}
-
-=======
->>>>>>> h-data
     def step(self):
         """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
 
@@ -184,39 +173,3 @@ def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights
     report |= {"gap_after": training.best["gap"], "images": training.best["images"]}
     write_weights(training.average, to / f"{name}_{kind}.safetensors", architecture=name, **report)
     return training.average, report
-<<<<<<< HEAD
-
-
-def _whole(settings, generators, config):
-    """Return `Generators` as a Training needs them, with what a finetuning changes, for weights of some `config`."""
-    sizes = len(config["widths"])
-    rates = generators.learning_rates.replace(
-        progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
-    )
-    return generators.replace(
-        latent=config["latent"], widths=config["widths"],
-        thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
-        average_thousands=settings.average_thousands, batch_size=settings.batch_size,
-        report_every=settings.report_every,
-    )  # fmt: skip
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=("progan", "stylegan"))
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--scale", choices=SCALES)
-    parser.add_argument(
-        "--weights", type=Path, default=gan_images.WEIGHTS, help="folder of the generators (%(default)s)"
-    )
-    arguments = parser.parse_args()
-    parameters = load(arguments.scale)
-    unfinished = paths.UNFINISHED / f"{arguments.name}_{arguments.kind}_{parameters.scale}"
-    settings = parameters.finetuning, parameters.generators, parameters.seed
-    try:
-        done = finetune(arguments.name, arguments.kind, *settings, unfinished, weights=arguments.weights)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None
-    print(done[1])
-=======
->>>>>>> h-data

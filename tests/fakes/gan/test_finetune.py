@@ -18,10 +18,6 @@ SETTINGS = Finetune(
 )  # fmt: skip
 
 
-def changed(**changes):
-    return Finetune(**{**vars(SETTINGS), **changes})
-
-
 KINDS = pytest.mark.parametrize("kind", finetune.KINDS)
 
 
@@ -124,11 +120,7 @@ def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weig
     arguments = (GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
     finetune.finetune("progan", "R", SETTINGS, *arguments)
     with pytest.raises(ValueError, match="other settings"):
-<<<<<<< HEAD
         finetune.finetune("progan", "R", SETTINGS.replace(weight=9.0), *arguments)
-=======
-        finetune.finetune("progan", "R", changed(weight=9.0), *arguments)
->>>>>>> h-data
     with pytest.raises(ValueError, match="other settings"):
         finetune.finetune("progan", "A", SETTINGS, *arguments)
     with pytest.raises(ValueError, match="kind: 'E'"):
@@ -136,11 +128,7 @@ def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weig
 
 
 def test_a_strong_regularization_closes_the_gap(weights, tmp_path):
-<<<<<<< HEAD
     settings = SETTINGS.replace(weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
-=======
-    settings = changed(weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
->>>>>>> h-data
     _, report = finetune.finetune("progan", "R", settings, GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
     assert report["gap_after"] < 0.5 * report["gap_before"]
 
@@ -159,10 +147,9 @@ def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(n
 
 
 def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
-<<<<<<< HEAD
-    others = GENERATORS.replace(latent=4, widths=[4, 4])
-=======
-    others = Generators(**{**vars(GENERATORS), "latent": 4, "widths": [4, 4]})
->>>>>>> h-data
+    others = GENERATORS.replace(
+        latent=4, widths=[4, 4], thousands=[0.016, 0.016],
+        learning_rates=LearningRates(progan=[0.001] * 2, stylegan=[0.002] * 2),
+    )  # fmt: skip
     training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
     assert training.settings.widths == GENERATORS.widths and training.images.shape[-1] == 16

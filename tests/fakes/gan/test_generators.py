@@ -216,11 +216,7 @@ def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, t
 def test_a_training_with_other_settings_is_not_taken_for_this_one(tmp_path):
     train.train("progan", SETTINGS, 0, tmp_path, progress=False)
     with pytest.raises(ValueError, match="other settings"):
-<<<<<<< HEAD
         train.train("progan", SETTINGS.replace(penalty=1.0), 0, tmp_path, progress=False)
-=======
-        train.train("progan", Generators(**{**vars(SETTINGS), "penalty": 1.0}), 0, tmp_path, progress=False)
->>>>>>> h-data
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
