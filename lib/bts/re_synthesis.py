@@ -1,6 +1,7 @@
 """The re-synthesizers learn to explain real photographs: `python -m lib.bts.re_synthesis` trains SR, SR+C and SR+D."""
 
 import functools
+import multiprocessing
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ NAMES = {"SR": "", "SR+C": "C", "SR+D": "D"}  # and what Omega does while it lea
 CODE = ("lib.bts.degradations", "lib.bts.patches", "lib.bts.perceptual", "lib.data.items")  # decides how it ends
 
 
-def train(settings, table, name, seed, folder="re_synthesizer", progress=True):
+def train(settings, table, name, seed, folder="re_synthesizer"):
     """Train Phi on the real photographs of a table, or load it: (RDN, its history, with the equation of each epoch).
 
     settings: the section re_synthesizer; name: one of NAMES; folder: of its weights and history.
@@ -53,7 +54,8 @@ def train(settings, table, name, seed, folder="re_synthesizer", progress=True):
         return model, history.assign(equation="released")
     depends_on = {"images": [staleness.images(part) for part in (photographs, others)], "code": CODE}
     recipe = {"seed": seed, "depends_on": depends_on, "validate": validate, "mode": "min", "config": config,
-              "decay": 0.5, "decay_at": (0.3, 0.6, 0.9), "progress": progress}  # fmt: skip
+              "decay": 0.5, "decay_at": (0.3, 0.6, 0.9),
+              "progress": multiprocessing.parent_process() is None}  # fmt: skip
     parts = {}
     if settings.pixel_epochs:
         first = settings.replace(epochs=settings.pixel_epochs, learning_rate=settings.pixel_learning_rate)
@@ -65,7 +67,7 @@ def train(settings, table, name, seed, folder="re_synthesizer", progress=True):
 
 def train_all(settings, table, seed, folder="re_synthesizer", threads=1):
     """Train all of NAMES side by side, with so many threads each; 0: one after the other, with all threads."""
-    work = functools.partial(_history, settings, table, seed=seed, folder=folder, progress=not threads)
+    work = functools.partial(_history, settings, table, seed=seed, folder=folder)
     return dict(zip(NAMES, side_by_side(work, NAMES, desc="re-synthesizers", threads=threads), strict=True))
 
 
@@ -85,9 +87,9 @@ def main():
     """Run the command line; ends with a line instead of a trace where params.yaml is wrong."""
     try:
         params = load_params()
-        settings, threads = params.re_synthesizer, 0 if params.scale == "paper" else 1
+        settings = params.re_synthesizer
         table = layouts.images(params.data.generated, params.seed, settings.limit)
-        for name, history in train_all(settings, table, params.seed, threads=threads).items():
+        for name, history in train_all(settings, table, params.seed, threads=params.machine.threads).items():
             print(f"{name}: loss {history['val_loss'].min():.4f} on photographs of other people")
     except (ParamsError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None

@@ -7,6 +7,7 @@ which notebooks 03 and 04 read. What is trained and scored already, and depends 
 import argparse
 import functools
 import itertools
+import multiprocessing
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -28,14 +29,14 @@ COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of score
 SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained beside those of the tables: notebook 03 shows them
 
 
-def run(job, *, table, others, size, seed, scene="", progress=True, residual_detectors, bts_detectors, **sections):
+def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_detectors, **sections):
     """Train a detector against a source and score every test, or what of that is not fresh: the table of `read`.
 
     job: (detector, source); table, others: as of `tests`; scene: "" or one of SCENES, whose images the table holds; the
     others are sections of params.yaml.
     """
     name, source = job
-    model, _ = train(name, table, source, size, residual_detectors, seed, scene=scene, progress=progress,
+    model, _ = train(name, table, source, size, residual_detectors, seed, scene=scene,
                      bts_detectors=bts_detectors, **sections)  # fmt: skip
     key = staleness.key(
         weights=checkpoints.config(checkpoints.file(weights(name, source, scene)))["key"],
@@ -47,7 +48,9 @@ def run(job, *, table, others, size, seed, scene="", progress=True, residual_det
     if not score_files.fresh(file(name, source, scene), key):
         parts = []
         all_tests = tests(table, others, source, size, bts_detectors, seed)
-        for test, images, items in tqdm(all_tests, desc="tests", unit="test", leave=False, disable=not progress):
+        for test, images, items in tqdm(
+            all_tests, desc="tests", unit="test", leave=False, disable=multiprocessing.parent_process() is not None
+        ):
             parts.append(pd.concat([images[COLUMNS[1:]], stage_scores(model, items)], axis=1).assign(test=test))
         scored = pd.concat(parts, ignore_index=True)
         columns = [*COLUMNS, *(column for column in scored if column not in COLUMNS)]
@@ -60,7 +63,7 @@ def read(name, source, scene=""):
 
     Raises FileNotFoundError, in one line that names the stage, where they are not there.
     """
-    return score_files.read(file(name, source, scene), "bts_detectors")
+    return score_files.read(file(name, source, scene))
 
 
 def file(name, source, scene=""):
@@ -74,16 +77,13 @@ def further(test_sets, seed, limit=0):
     return {name: layouts.images(data_set, seed, limit) for name, data_set in there.items()}
 
 
-def _remove_others(table):
+def _remove_others(known, table):
     """Remove weights, histories and scores of detectors that are on the list no longer."""
-    kept = {f"{name}_{source}" for name in detectors.names("bts") for source in sets.sources(table)}
+    kept = {f"{name}_{source}" for name in known for source in sets.sources(table)}
     for folder in (paths.CHECKPOINTS / "bts", paths.HISTORY / "bts"):
-        for old in folder.glob("*.*"):
-            if old.stem not in kept:
-                old.unlink()
-    for old in (paths.RESULTS / "scores" / "bts").glob("*/*.csv"):
-        if f"{old.parent.name}_{old.stem}" not in kept:
-            old.unlink()
+        score_files.keep_only(folder, kept)
+    for folder in (paths.RESULTS / "scores" / "bts").iterdir():
+        score_files.keep_only(folder, sets.sources(table) if folder.name in known else ())
 
 
 def main(arguments=None):
@@ -111,20 +111,19 @@ def main(arguments=None):
         jobs = list(itertools.product(options.detectors or known, sources))
         whole = not (options.detectors or options.source or options.scene)
         jobs = list(dict.fromkeys([*jobs, *SHOWN])) if whole else jobs
-        threads = 0 if params.scale == "paper" else 1
         if options.scene:  # those of the faces have a stage of their own
             folder = f"{options.scene}/re_synthesizer"
-            re_synthesis.train_all(params.re_synthesizer, table, params.seed, folder, threads)
+            re_synthesis.train_all(params.re_synthesizer, table, params.seed, folder, params.machine.threads)
         work = functools.partial(
             run, table=table, others=further(params.test_sets, params.seed, params.re_synthesizer.limit),
-            size=params.re_synthesizer.size, seed=params.seed, scene=options.scene, progress=not threads,
+            size=params.re_synthesizer.size, seed=params.seed, scene=options.scene,
             re_synthesizer=params.re_synthesizer, residual_detectors=params.residual_detectors,
             bts_detectors=params.bts_detectors,
         )  # fmt: skip
         jobs.sort(key=lambda job: -known.index(job[0]))  # the last of the list take longest, and start first
-        found = dict(zip(jobs, side_by_side(work, jobs, desc="detectors", threads=threads), strict=True))
+        found = dict(zip(jobs, side_by_side(work, jobs, "detectors", threads=params.machine.threads), strict=True))
         if whole:
-            _remove_others(table)
+            _remove_others(known, table)
     except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
     for (name, source), scored in sorted(found.items(), key=lambda item: known.index(item[0][0])):

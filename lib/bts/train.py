@@ -1,5 +1,6 @@
 """The training of every detector of Beyond the Spectrum's Tables 1 to 3: one budget, one loop, one choice of images."""
 
+import multiprocessing
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from lib.training.device import device
 from lib.training.fit import fit
 
 
-def train(name, table, source, size, budget, seed, *, scene="", file=None, progress=True, **sections):
+def train(name, table, source, size, budget, seed, *, scene="", file=None, **sections):
     """Train a detector of the list against the images of a source, or load it: (model, its history or None).
 
     table: of photographs and GAN images; source: one of `sets.sources(table)`; size: of the images in pixels; budget:
@@ -47,7 +48,8 @@ def train(name, table, source, size, budget, seed, *, scene="", file=None, progr
         return {"val_auc": roc_auc_score(labels, decision[1]), **stages}
 
     return model, fit(model, entry.loss, train_set, budget, file, seed=seed, depends_on=depends_on, validate=validate,
-                      config=config, optimizer="sgd", decay_at=(0.5,), progress=progress)  # fmt: skip
+                      config=config, optimizer="sgd", decay_at=(0.5,),
+                      progress=multiprocessing.parent_process() is None)  # fmt: skip
 
 
 def network(entry, size, seed, scene="", **sections):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib import params, paths
-from lib.bts import score, sets, train
+from lib.bts import score, sets
 from lib.bts.predict import stage_scores
 from lib.data.items import FaceImages
 from lib.rivals.spectrum_2d import FrequencyDetector
