@@ -61,11 +61,11 @@ def interrupted(monkeypatch):
     def prepare(owner, name, at):
         function, calls = getattr(owner, name), []
 
-        def counted(*arguments):
+        def counted(*arguments, **named):
             calls.append(0)
             if len(calls) == at:
                 raise KeyboardInterrupt
-            return function(*arguments)
+            return function(*arguments, **named)
 
         monkeypatch.setattr(owner, name, counted)
         return calls

@@ -118,7 +118,7 @@ def _key(row, seed, table, where, faces, pel, training):
 
 
 def run_all(rows, seed, shared, threads=1):
-    """Train rows (shared: what is `common` to them) and write the stale ones of results/scores/pel_ablations/ROW.csv."""
+    """Train rows, shared: what is `common` to them, and write the stale files of results/scores/pel_ablations."""
     side_by_side(functools.partial(_score, seed, shared), rows, desc="rows", threads=threads)
 
 
@@ -179,9 +179,12 @@ def read_seeds(words=None):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m lib.pel.ablations", description=__doc__.splitlines()[0])
-    parser.add_argument("rows", choices=ROWS, nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all by default")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all by default")
     parser.add_argument("--seeds", type=int, default=0, help="train with so many seeds")
-    given, params = parser.parse_args(arguments), load()
+    given = parser.parse_args(arguments)
+    if unknown := set(given.rows) - set(ROWS):
+        parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
+    params = load()
     a, rows, threads = params.ablations, given.rows or ROWS, 0 if params.scale == "paper" else 1
     training = a.training.replace(epochs=a.seeds_epochs) if given.seeds else a.training
     shared = common(params.data, params.faces, params.pel, a, params.seed, training)

@@ -76,9 +76,12 @@ def read(names=None, seed=None):
 def main(arguments=None):
     known = detectors.names("pel")
     parser = argparse.ArgumentParser(prog="python -m lib.pel.score", description=__doc__.splitlines()[0])
-    parser.add_argument("detectors", choices=known, nargs="*", metavar="DETECTOR", help=", ".join(known))
+    parser.add_argument("detectors", nargs="*", metavar="DETECTOR", help=f"{', '.join(known)}; all by default")
     parser.add_argument("--seed", type=int, help="another one than that of params.yaml")
-    given, params = parser.parse_args(arguments), load()
+    given = parser.parse_args(arguments)
+    if unknown := set(given.detectors) - set(known):
+        parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
+    params = load()
     sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
     threads = 0 if params.scale == "paper" else 1
     run_all(given.detectors or known, sets, params.pel, params.pel_detectors, [given.seed], threads)

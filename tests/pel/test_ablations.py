@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import ops
-from lib.pel import ablations, denoisers, network
-from lib.pel.sets import TrainingFaces
+from lib.pel import ablations, network, train
 
 
 @pytest.fixture
@@ -15,85 +13,124 @@ def small(face_settings, tmp_path, monkeypatch):
     """The parameters of the detectors' tests, and nothing written outside of a folder of the test."""
     monkeypatch.setattr(ablations, "SCORES", tmp_path / "ablations")
     monkeypatch.setattr(ablations, "SEEDS", tmp_path / "seeds.csv")
+    monkeypatch.setattr(ablations, "ENDED", tmp_path / "ended")
     training = face_settings.pel_detectors.training
     return face_settings.replace(ablations=face_settings.ablations.replace(size=32, training=training))
 
 
+def shared(params):
+    return ablations.common(params.data, params.faces, params.pel, params.ablations, params.seed)
+
+
+def recipe(params, **changes):
+    return ablations.recipe(params.data, params.pel, params.ablations.replace(**changes))
+
+
+def make(row, params, seed=0):
+    return ablations.entry(row).make(seed, params.ablations.size, pel=params.pel)[0]
+
+
 @pytest.mark.parametrize("row", ["rgb", "freq_enhanced", "both_self", "both_mutual", "median3_5"])
 def test_a_row_has_the_modules_that_its_ticks_say(small, row):
-    model, _, _ = ablations.make(row, small, 0)
+    model = make(row, small)
     streams, alone, mutual = ablations.COMPONENTS.get(row, (network.STREAMS, True, True))
     kinds = {type(module) for module in model.modules()}
     assert model.streams == tuple(streams)
-    assert bool({network.NoiseEnhancement, denoisers.Denoised} & kinds) == alone == (network.ChannelAttention in kinds)
+    assert (network.NoiseEnhancement in kinds) == alone == (network.ChannelAttention in kinds)
     assert (network.MutualEnhancement in kinds) == mutual
-    assert (denoisers.Denoised in kinds) == (row not in ablations.COMPONENTS)
+
+
+@pytest.mark.parametrize("row", ablations.DENOISERS)
+def test_the_noise_blocks_of_a_row_of_table_5_have_its_denoiser(small, row):
+    blocks = [part for part in make(row, small).modules() if isinstance(part, network.NoiseEnhancement)]
+    assert blocks and {(part.denoiser, part.kernel_size) for part in blocks} == {ablations.DENOISERS[row][1:]}
 
 
 def test_every_denoiser_starts_from_the_same_network(small):
     rgb = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
-        logits = [ablations.make(row, small, 0)[0].eval()(rgb) for row in ("pel", "nlm3", "median3_5_7")]
+        logits = [make(row, small).eval()(rgb) for row in ("pel", "nlm3", "median3_5_7")]
     assert all(torch.equal(logits[0], other) for other in logits[1:])
 
 
-@pytest.mark.parametrize("name", denoisers.DENOISERS)
-def test_a_noise_block_filters_with_its_own_denoiser(name):
-    block = denoisers.Denoised(3, name)
-    torch.nn.init.ones_(block.weight)
-    x = torch.rand(1, 3, 9, 9)
-    kind, sizes = denoisers.DENOISERS[name]
-    expected = ops.noise_enhance_ref(x, block.weight, block.bias, sizes, kind)
-    assert torch.allclose(block(x), expected, atol=1e-5)
-
-
-def test_an_unknown_row_or_denoiser_is_named(small):
+def test_an_unknown_row_is_named():
     with pytest.raises(ValueError, match="^row: 'medain3' is not one of rgb, "):
-        ablations.make("medain3", small, 0)
-    with pytest.raises(ValueError, match="^denoiser: 'mode3' is not one of median3, "):
-        denoisers.Denoised(3, "mode3")
-    with pytest.raises(ValueError, match="^model: has no noise block"):
-        denoisers.with_denoiser(ablations.make("both", small, 0)[0], "mean3")
+        ablations.entry("medain3")
 
 
 def test_frames_are_taken_at_equal_intervals_of_each_video(small, monkeypatch):
     rows = [(video, frame) for video, count in (("a/1", 20), ("b/1", 7), ("c/1", 1)) for frame in range(count)]
     table = pd.DataFrame(rows, columns=["video", "frame"])
-    monkeypatch.setattr(ablations.faces, "prepare", lambda *given: table)
-    few = small.replace(ablations=small.ablations.replace(frames_per_video=5))
-    kept = ablations.face_table(few).groupby("video")["frame"].agg(list)
+    monkeypatch.setattr(ablations.data_faces, "prepare", lambda *given: table)
+    few = small.ablations.replace(frames_per_video=5)
+    kept = ablations.face_table(small.data, small.faces, few, 0).groupby("video")["frame"].agg(list)
     assert kept["a/1"] == [0, 4, 8, 12, 16]
     assert kept.str.len().tolist() == [5, 5, 1]
     assert np.diff(kept["b/1"]).min() >= 1
 
 
 def test_a_row_is_scored_on_people_that_it_did_not_learn_and_leaves_no_weights_behind(small):
-    table = ablations.face_table(small)
-    scored = ablations.read(small, ["rgb"])["rgb"]
+    common = shared(small)
+    ablations.run_all(["rgb"], 0, common, threads=0)
+    table = common["table"]
+    scored = ablations.read(["rgb"])["rgb"]
     assert set(scored["identity"]) == set(table[table["split"] == "test"]["identity"])
-    assert not list(ablations.paths.CHECKPOINTS.glob("ablation*"))
-    assert not list(ablations.paths.HISTORY.glob("ablation*"))
+    assert not [*ablations.paths.CHECKPOINTS.rglob("*.safetensors"), *ablations.paths.HISTORY.rglob("*.csv")]
 
 
-def test_seeds_go_on_where_they_were_stopped(small, monkeypatch):
-    first = ablations.run_seeds(small, 1, ["rgb"])
-    monkeypatch.setattr(ablations, "run", lambda *given: pytest.fail("trained again"))
-    again = ablations.run_seeds(small, 1, ["rgb"])
-    assert len(first) == len(again) == 1
-    other = small.replace(ablations=small.ablations.replace(frames_per_video=3))
-    assert len(ablations.read_seeds(small)) == 1
-    assert ablations.read_seeds(other).empty
+def test_missing_rows_are_one_line_and_nothing_is_trained(small, monkeypatch):
+    monkeypatch.setattr(train, "fit", lambda *given, **named: pytest.fail("trained"))
+    with pytest.raises(FileNotFoundError, match="rgb.csv: no such scores; `dvc repro"):
+        ablations.read(["rgb"])
 
 
-def test_the_default_run_goes_on_where_it_was_killed(small, interrupted, monkeypatch):
-    interrupted(ablations, "predict", at=2)  # one a row: this is the test of the second one
+def test_the_default_run_goes_on_where_it_was_killed_and_does_nothing_twice(small, interrupted, monkeypatch):
+    common, rows = shared(small), ["rgb", "freq"]
+    interrupted(ablations.testing, "predict", at=2)  # one a row: this is the test of the second one
     with pytest.raises(KeyboardInterrupt):
-        ablations.read(small, ["rgb", "freq"])
-    monkeypatch.setattr(TrainingFaces, "validate", lambda *given: pytest.fail("again"))
-    assert set(ablations.read(small, ["rgb", "freq"])) == {"rgb", "freq"}
+        ablations.run_all(rows, 0, common, threads=0)
+    monkeypatch.setattr(train.Balanced, "__getitem__", lambda *given: pytest.fail("trained again"))
+    ablations.run_all(rows, 0, common, threads=0)
+    assert set(ablations.read(rows)) == {"rgb", "freq"}
+    monkeypatch.setattr(ablations, "run", lambda *given, **named: pytest.fail("run again"))
+    ablations.run_all(rows, 0, common, threads=0)
 
 
-def test_several_seeds_are_trained_for_longer_than_the_default_run(small):
+def test_seeds_go_on_where_they_were_stopped_and_no_ended_row_is_lost(small, interrupted, monkeypatch):
+    common, words = shared(small), recipe(small)
+    monkeypatch.setattr(train, "train", stand_in)
+    interrupted(ablations, "run", at=2)
+    with pytest.raises(KeyboardInterrupt):
+        ablations.run_seeds(["rgb", "both"], 1, words, common, threads=0)
+    trained = interrupted(ablations, "run", at=9)
+    assert ablations.run_seeds(["rgb"], 1, words, common, threads=0)["row"].tolist() == ["rgb"]
+    assert not trained
+    again = ablations.run_seeds(["rgb", "both"], 2, words, common, threads=0)
+    assert len(trained) == 3
+    assert sorted(zip(again["row"], again["seed"], strict=True)) == [("both", 0), ("both", 1), ("rgb", 0), ("rgb", 1)]
+    assert len(ablations.read_seeds(words)) == 4 and ablations.read_seeds(recipe(small, frames_per_video=3)).empty
+
+
+def stand_in(entry, table, faces, budget, seed, name, **sections):
+    return entry.make(seed, faces.size, **sections)[0], None
+
+
+def test_seeds_are_trained_again_once_the_faces_have_changed(small, interrupted, monkeypatch):
+    common, words = shared(small), recipe(small)
+    monkeypatch.setattr(train, "train", stand_in)
+    ablations.run_seeds(["rgb"], 1, words, common, threads=0)
+    trained = interrupted(ablations, "run", at=9)
+    fewer = {**common, "table": common["table"].drop(common["table"].index[0])}
+    assert len(ablations.run_seeds(["rgb"], 1, words, fewer, threads=0)) == 1
+    assert len(trained) == 1
+
+
+def test_several_seeds_are_trained_for_longer_than_the_default_run(small, monkeypatch):
+    calls = []
     longer = small.replace(ablations=small.ablations.replace(seeds_epochs=7))
-    assert "7 epochs" in ablations.recipe(ablations.with_seeds_epochs(longer))
-    assert "1 epochs" in ablations.recipe(longer)
+    monkeypatch.setattr(ablations, "load", lambda: longer)
+    monkeypatch.setattr(ablations, "run_seeds", lambda *given: calls.append(given))
+    ablations.main(["rgb", "--seeds", "2"])
+    ((rows, count, words, common, _),) = calls
+    assert (rows, count, common["training"].epochs) == (["rgb"], 2, 7)
+    assert "7 epochs" in words and "1 epochs" in recipe(longer)

@@ -9,7 +9,7 @@ from lib.data import perturb
 from lib.evaluation import report
 from lib.evaluation.metrics import metrics
 from lib.pel import ablations, tables
-from lib.pel.score import robustness_test
+from lib.pel.testing import robustness_test
 
 
 def scored(network, trained, test, people=8, frames=5, seed=0, shift=1.0):
