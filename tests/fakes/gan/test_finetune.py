@@ -145,6 +145,7 @@ def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(n
 
 
 def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
-    others = GENERATORS.replace(latent=4, widths=[4, 4])
+    rates = LearningRates(progan=[0.001] * 2, stylegan=[0.002] * 2)
+    others = GENERATORS.replace(latent=4, widths=[4, 4], thousands=[0.016, 0.016], learning_rates=rates)
     training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
     assert training.settings.widths == GENERATORS.widths and training.images.shape[-1] == 16

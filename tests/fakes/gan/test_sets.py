@@ -43,7 +43,7 @@ def drawn(weights, tmp_path_factory):
 
 
 def table_of(folder, name):
-    return layouts.images(DataSet("FFHQ" if name == "FFHQ" else "CelebA-HQ", str(folder / name)))
+    return layouts.images(DataSet(layout="FFHQ" if name == "FFHQ" else "CelebA-HQ", root=str(folder / name)))
 
 
 @EVERY
@@ -88,7 +88,7 @@ def test_faces_near_the_mean_face_vary_less(drawn):
 def test_more_draws_bring_the_translations_closer_to_the_photographs(weights, tmp_path):
     distance = {}
     for draws in (1, 8):
-        folder = sets.draw("StarGAN2", MoreFakes(draws, 0), 0, tmp_path, weights)
+        folder = sets.draw("StarGAN2", MoreFakes(draws=draws, first_seed=0), 0, tmp_path, weights)
         pairs = [(path, folder / "StarGAN2" / path.name) for path in (folder / "CelebA-HQ").iterdir()]
         brightness = [[image.read_image(path).mean() for path in pair] for pair in pairs]
         distance[draws] = np.abs(np.diff(brightness)).mean()
