@@ -1,6 +1,5 @@
 """Tests run on one thread each: small tensors gain nothing from more, and the numbers stay the same everywhere."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -45,10 +44,9 @@ def gan_settings(tmp_path, monkeypatch):
         raw["test_sets"][name]["root"] = str(tmp_path / "none")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     smoke = params.load("smoke", file=tmp_path / "params.yaml")
-    return dataclasses.replace(
-        smoke,
-        re_synthesizer=dataclasses.replace(smoke.re_synthesizer, **SMALL),
-        residual_detectors=dataclasses.replace(smoke.residual_detectors, width=2, batch_size=4, epochs=1),
+    return smoke.replace(
+        re_synthesizer=smoke.re_synthesizer.replace(**SMALL),
+        residual_detectors=smoke.residual_detectors.replace(width=2, batch_size=4, epochs=1),
     )
 
 
@@ -99,17 +97,13 @@ def face_settings(tmp_path, monkeypatch):
     folder_of_faces(tmp_path / "own", [f"{n:03}" for n in range(30)], 60)
     folder_of_faces(tmp_path / "elsewhere", ["900", "901", "902"], 30)
     whole = params.load("smoke")
-    settings = whole.forgery_detectors
-    return dataclasses.replace(
-        whole,
-        data=dataclasses.replace(
-            whole.data,
-            forged=params.DataSet("folders", str(tmp_path / "own")),
-            cross_forged=[params.DataSet("folders", str(tmp_path / "elsewhere"))],
+    settings = whole.pel_detectors
+    return whole.replace(
+        data=whole.data.replace(
+            forged=params.DataSet(layout="folders", root=str(tmp_path / "own")),
+            cross_forged=[params.DataSet(layout="folders", root=str(tmp_path / "elsewhere"))],
         ),
-        faces=dataclasses.replace(whole.faces, size=64),
-        pel=dataclasses.replace(whole.pel, pretrained=False, batch_size=4),
-        forgery_detectors=dataclasses.replace(
-            settings, width=0.05, curve_images=4, training=dataclasses.replace(settings.training, **FEW_STEPS)
-        ),
+        faces=whole.faces.replace(size=64),
+        pel=whole.pel.replace(pretrained=False, training=whole.pel.training.replace(batch_size=4)),
+        pel_detectors=settings.replace(width=0.05, curve_images=4, training=settings.training.replace(**FEW_STEPS)),
     )

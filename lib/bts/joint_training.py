@@ -4,7 +4,6 @@
 """
 
 import argparse
-import dataclasses
 import time
 
 import pandas as pd
@@ -52,7 +51,7 @@ def go_on(params, table, model, items, variant):
     alone, the same steps. "released": what the released code does, whose re-synthesizer asks for no gradient and whose
     classifiers get RELEASED; weight decay and the statistics of batch norm work on.
     """
-    settings, shared = params.end_to_end, params.re_synthesizer
+    settings, shared = params.joint_training, params.re_synthesizer
     again = EndToEnd(**model.config, pretrained=False)
     again.load_state_dict(model.state_dict())
     again.re_synthesizer.requires_grad_(variant == "joint")
@@ -94,7 +93,7 @@ def run(params, table, re_synthesizer, source, seed):
     with the fakes of `source`, with those of all other generators, and with those of `source` after +P;
     re_synthesizer_change, detector_change: the largest change of a weight since the start; minutes: of the training.
     """
-    params = dataclasses.replace(params, seed=seed)
+    params = params.replace(seed=seed)
     table = table.reset_index(drop=True)
     learn = bts_sets.rows(table.iloc[bts_sets.of_source(table, source)], "train")
     first, history, items = start(params, learn, re_synthesizer)
@@ -106,9 +105,9 @@ def run(params, table, re_synthesizer, source, seed):
         model = first
         if variant != "start":
             model, history = go_on(params, learn, first, items, variant)
-        row = {"scale": params.scale, "data": params.data.generated.root, "task": params.end_to_end.task}
+        row = {"scale": params.scale, "data": params.data.generated.root, "task": params.joint_training.task}
         row |= {"source": source, "seed": seed, "variant": variant}
-        for prefix, degrade in (("", TASKS[""]), ("degraded_", TASKS[params.end_to_end.task])):
+        for prefix, degrade in (("", TASKS[""]), ("degraded_", TASKS[params.joint_training.task])):
             row |= reconstruction(params, model.re_synthesizer, model.perceptual, photographs, degrade, prefix)
         for name, (images, ready) in (test_sets if variant == "joint" else kept).items():
             scores = stage_scores(model, ready)["Avg"]
@@ -177,7 +176,7 @@ def main(arguments=None):
     table = bts_sets.image_table(params)
     source = bts_sets.sources(table)[0]
     # One re-synthesizer for all seeds, that of notebook 02: they vary the detectors, the order and Omega.
-    re_synthesizer, _ = train.train_re_synthesizer(params, table, params.end_to_end.task)
+    re_synthesizer, _ = train.train_re_synthesizer(params, table, params.joint_training.task)
     for seed in seeds:
         rows = run(params, table, re_synthesizer, source, seed)
         write(rows)

@@ -5,7 +5,6 @@
 """
 
 import argparse
-import dataclasses
 import functools
 
 import pandas as pd
@@ -32,7 +31,7 @@ def tests(params, table, source):
 
     val: photographs and the source's images, to calibrate on. raw: all test images. R, A, FFHQ, StarGAN2: the sets of
     `test_sets`, where these are. E, P: the fakes of raw after `equalize` and `perturb.chain`. "jpeg 50", ...: some
-    photographs and images of the source after one change of `spectrum_detectors.curves`. Of R, A, E and P only the
+    photographs and images of the source after one change of `bts_detectors.curves`. Of R, A, E and P only the
     fakes are given, because their photographs are those of raw.
     """
     size, seed = params.re_synthesizer.size, params.seed
@@ -51,10 +50,10 @@ def tests(params, table, source):
     equalized = perturb.Changed(fake_items, fakes, lambda image, rng: spectra.equalize_image(image, spectrum), seed)
     yield "E", fakes, equalized
     yield "P", fakes, perturb.Changed(fake_items, fakes, perturb.chain, seed)
-    count = params.spectrum_detectors.curve_images
+    count = params.bts_detectors.curve_images
     own = test.iloc[sets.of_source(test, source)].groupby("label").head(count).reset_index(drop=True)
     own_items = FaceImages(own, size)
-    for change, strengths in dataclasses.asdict(params.spectrum_detectors.curves).items():
+    for change, strengths in params.bts_detectors.curves.model_dump().items():
         for strength in strengths:
             changed = functools.partial(_change, change, strength)
             yield f"{change} {strength:g}", own, perturb.Changed(own_items, own, changed, seed, fakes_only=False)
@@ -122,7 +121,7 @@ def of_scene(params, scene):
     data_set = getattr(params.scenes, scene)
     if not paths.resolve(data_set.root).is_dir():
         raise FileNotFoundError(f"scenes.{scene}.root: no folder at {data_set.root}; Table 3 needs LSUN there")
-    return dataclasses.replace(params, data=dataclasses.replace(params.data, generated=data_set))
+    return params.replace(data=params.data.replace(generated=data_set))
 
 
 def _change(change, strength, image, rng):
@@ -140,7 +139,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         params = load()
-        sources = options.source or params.spectrum_detectors.sources
+        sources = options.source or params.bts_detectors.sources
         found = dict(zip(sources, run_all(params, options.method, sources, options.scene), strict=True))
     except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None

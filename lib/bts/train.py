@@ -1,7 +1,5 @@
 """The trainings of Beyond the Spectrum: the re-synthesizers, and every detector of its Tables 1 to 3."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import torch
@@ -83,7 +81,7 @@ def train_re_synthesizer(params, table, task="", name="re_synthesizer"):
               "decay_at": (0.3, 0.6, 0.9)}  # fmt: skip
     parts = []
     if settings.pixel_epochs:
-        first = replace(settings, epochs=settings.pixel_epochs, learning_rate=settings.pixel_learning_rate)
+        first = settings.replace(epochs=settings.pixel_epochs, learning_rate=settings.pixel_learning_rate)
         parts += [fit(model, equation1, patches, first, f"{name}_pixel", monitor="val_pixel", **recipe)]
     parts += [fit(model, equation3, patches, settings, name, monitor="val_loss", **recipe)]
     equations = ["Eq. 1", "Eq. 3"][-len(parts) :]
@@ -176,7 +174,7 @@ def items_of(params, table, model, flip):
 
 
 def _network(params, method, items):
-    settings, own, size = params.residual_detectors, params.spectrum_detectors, params.re_synthesizer.size
+    settings, own, size = params.residual_detectors, params.bts_detectors, params.re_synthesizer.size
     seed_everything(params.seed)
     if method == "Image":
         return ResidualDetector(3, settings.layers, settings.width)

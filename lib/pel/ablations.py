@@ -4,7 +4,6 @@
 """
 
 import argparse
-import dataclasses
 import functools
 import time
 
@@ -52,7 +51,7 @@ AT_ONCE = 4  # trainings, at the most: each holds the faces in memory
 def data_set(params):
     """Return data.forged in the quality of the ablations, or as it is where it has no such quality on disk."""
     forged = params.data.forged
-    wanted = dataclasses.replace(forged, compression=params.ablations.compression)
+    wanted = forged.replace(compression=params.ablations.compression)
     return next((d for d in sets.data_sets(params).values() if d == wanted), forged)
 
 
@@ -94,7 +93,7 @@ def run(row, params, seed=None, table=None):
     """
     seed = params.seed if seed is None else seed
     table = face_table(params) if table is None else table
-    small = dataclasses.replace(params, faces=dataclasses.replace(params.faces, size=params.ablations.size))
+    small = params.replace(faces=params.faces.replace(size=params.ablations.size))
     data = sets.TrainingFaces("PEL", small, table)
     model, options, loss = make(row, params, seed)
     config, name = {"model": options}, _checkpoint(row, seed)
@@ -134,8 +133,8 @@ def read(params, rows=ROWS):
 
 def with_seeds_epochs(params):
     """Return the parameters of `run_seeds`: trainings of `seeds_epochs` epochs."""
-    training = dataclasses.replace(params.ablations.training, epochs=params.ablations.seeds_epochs)
-    return dataclasses.replace(params, ablations=dataclasses.replace(params.ablations, training=training))
+    training = params.ablations.training.replace(epochs=params.ablations.seeds_epochs)
+    return params.replace(ablations=params.ablations.replace(training=training))
 
 
 def run_seeds(params, count, rows=ROWS):

@@ -35,7 +35,7 @@ def scores(method, model, params, name, sets):
     for test in sets.names:  # one after the other, since each set may fill the memory
         part = sets.test(test)
         parts.append(part.assign(test=test, score=predict(model, images_for(method, part, params.faces.size))))
-    few = spread(sets.test(name), params.forgery_detectors.curve_images)
+    few = spread(sets.test(name), params.pel_detectors.curve_images)
     images = images_for(method, few, params.faces.size)
     for change, (function, strengths) in perturb.PEL_TABLE3.items():
         for strength in strengths[1:]:

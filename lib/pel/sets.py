@@ -1,6 +1,5 @@
 """The faces of PEL's tables: which data sets there are, what each network learns from and is tested on."""
 
-import dataclasses
 import datetime
 
 import accelerate
@@ -38,7 +37,7 @@ def data_sets(params):
     Raises ValueError where two of them have one name.
     """
     forged = params.data.forged
-    others = [dataclasses.replace(forged, compression=c) for c in ("c23", "c40") if c != forged.compression]
+    others = [forged.replace(compression=c) for c in ("c23", "c40") if c != forged.compression]
     twins = [twin for twin in others if forged.layout == "FaceForensics++" and _on_disk(twin)]
     named = {}
     for data_set in (forged, *twins, *params.data.cross_forged):
@@ -87,11 +86,11 @@ class FaceSets:
         table = self.table(name)
         if name == self.own or self.sets[name].layout in ("FaceForensics++", "WildDeepfake"):
             table = table[table["split"] == "test"]
-        return spread(table, self.params.forgery_detectors.limit)
+        return spread(table, self.params.pel_detectors.limit)
 
     def training(self):
         """Return the names to train on: data.forged, and those of `train_on` that are there; says which are not."""
-        wanted = self.params.forgery_detectors.train_on
+        wanted = self.params.pel_detectors.train_on
         for name in set(wanted) - set(self.names):
             print(f"{name} is not among {', '.join(self.names)}: name it in data.cross_forged to train on it, too")
         return [name for name in self.names if name == self.own or name in wanted]

@@ -1,6 +1,5 @@
 """The networks of PEL's Tables 1 to 3, trained by the same code on the same faces."""
 
-import dataclasses
 import re
 
 from lib.data.items import Balanced
@@ -22,7 +21,7 @@ def make(method, params, seed):
 
     Raises ValueError for a method that is not in METHODS, RuntimeError where ImageNet weights cannot be had.
     """
-    settings, size = params.forgery_detectors, params.faces.size
+    settings, size = params.pel_detectors, params.faces.size
     slim = {"pretrained": settings.pretrained, "width": settings.width}
     maps = {"backbone": settings.attention_backbone, "pretrained": params.pel.pretrained,
             "n_maps": settings.attention_maps, "texture_stage": settings.texture_stage}  # fmt: skip
@@ -55,12 +54,12 @@ def make_pel(params, streams, self_enhancement, mutual_enhancement, seed):
 def trained(method, params, name=None, seed=None, sets=None):
     """Train a method on the data set `name` (by default data.forged), or load it; return it and its history.
 
-    PEL and RGB on data.forged have the budget of params.pel and are the checkpoints pel and pel_rgb; all others have
-    that of params.forgery_detectors.training.
+    PEL and RGB on data.forged have the budget of params.pel.training and are the checkpoints pel and pel_rgb; all
+    others have that of params.pel_detectors.training.
     """
     sets, seed = sets or FaceSets(params), params.seed if seed is None else seed
     own = name in (None, sets.own)
-    settings = params.pel if own and method in ("PEL", "RGB") else params.forgery_detectors.training
+    settings = params.pel.training if own and method in ("PEL", "RGB") else params.pel_detectors.training
     model, options, loss = make(method, params, seed)
     data = TrainingFaces(method, params, sets.table(name or sets.own))
     config = {"method": method, "model": options}
@@ -78,7 +77,7 @@ def fit(model, loss, data, settings, name, seed, config, params):
     balanced = Balanced(data.splits["train"], data.train, seed)
     if isinstance(model, multi_att.MultiAtt):
         model.regional.epoch_steps = max(1, len(balanced) // settings.batch_size)
-    config = {**config, "faces": dataclasses.asdict(params.faces)}
+    config = {**config, "faces": params.faces.model_dump()}
     return training.fit(model, loss, balanced, settings, name, seed=seed, validate=data.validate, config=config,
                      decay_at=settings.decay_at)  # fmt: skip
 

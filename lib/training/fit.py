@@ -7,7 +7,6 @@ batch, and the curve differs by as much as those statistics do.
 """
 
 import ast
-import dataclasses
 import hashlib
 import json
 import time
@@ -209,7 +208,7 @@ def _timed(loader):
 def _fingerprint(model, loss, train_set, settings, seed, recipe):
     """Return a hash of all that decides how a training ends."""
     digest = hashlib.sha256()
-    decisive = {key: value for key, value in dataclasses.asdict(settings).items() if key != "workers"}
+    decisive = {key: value for key, value in vars(settings).items() if key != "workers"}
     digest.update(json.dumps([decisive, seed, recipe], sort_keys=True).encode())
     digest.update(str(len(train_set)).encode())
     table = getattr(train_set, "table", None)

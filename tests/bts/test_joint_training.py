@@ -1,7 +1,5 @@
 """The end-to-end stage: only "joint" changes the re-synthesizer, and the table says so for each seed."""
 
-import dataclasses
-
 import pandas as pd
 import pytest
 import torch
@@ -20,8 +18,8 @@ from lib.training.device import seed_everything
 @pytest.fixture
 def settings(gan_settings, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "TABLES", tmp_path / "tables")
-    section = dataclasses.replace(gan_settings.end_to_end, learning_rate=0.01, detector_learning_rate=0.01)
-    return dataclasses.replace(gan_settings, end_to_end=section)
+    section = gan_settings.joint_training.replace(learning_rate=0.01, detector_learning_rate=0.01)
+    return gan_settings.replace(joint_training=section)
 
 
 def untrained(settings):

@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import subprocess
 import sys
@@ -52,8 +51,8 @@ def test_generators_learned_side_by_side_give_the_scores_of_each_alone(gan_setti
 
 
 def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_settings):
-    there = dataclasses.replace(gan_settings.test_sets, R=gan_settings.data.generated)
-    settings = dataclasses.replace(gan_settings, test_sets=there)
+    there = gan_settings.test_sets.replace(R=gan_settings.data.generated)
+    settings = gan_settings.replace(test_sets=there)
     names = {name: part for name, part, _ in score.tests(settings, sets.image_table(settings), "ProGAN")}
     assert set(names["R"]["label"]) == {1}
     assert "A" not in names
@@ -70,8 +69,8 @@ def test_scenes_fill_table_3_from_real_and_fake_folders_and_a_missing_one_is_nam
         for number in range(30):
             pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "bedroom" / kind / f"{kind}{number}.png")
-    bedroom = params.DataSet("folders", str(tmp_path / "bedroom"))
-    settings = dataclasses.replace(gan_settings, scenes=dataclasses.replace(gan_settings.scenes, bedroom=bedroom))
+    bedroom = params.DataSet(layout="folders", root=str(tmp_path / "bedroom"))
+    settings = gan_settings.replace(scenes=gan_settings.scenes.replace(bedroom=bedroom))
     scored = score.run(settings, "1D-Spectrum", sets.ALL, "bedroom")
     assert {"real", "fake"} == set(scored.loc[scored["test"] == "raw", "method"])
     assert (paths.CHECKPOINTS / "bedroom_1d_spectrum.safetensors").is_file()
@@ -85,8 +84,8 @@ def test_a_typo_in_a_method_or_a_source_is_named(gan_settings):
 
 
 def test_no_stage_left_for_sr_stages_is_one_clear_line(gan_settings, gan_table):
-    full = dataclasses.replace(gan_settings.residual_detectors, stages=[1, 2, 3, 4, 5], stage_weights=[0.2] * 5)
-    settings = dataclasses.replace(gan_settings, residual_detectors=full)
+    full = gan_settings.residual_detectors.replace(stages=[1, 2, 3, 4, 5], stage_weights=[0.2] * 5)
+    settings = gan_settings.replace(residual_detectors=full)
     with pytest.raises(params.ParamsError, match="leaves none to SR-stages"):
         train.train_detector(settings, gan_table, "SR-stages", "ProGAN")
 

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import torch
@@ -42,8 +40,8 @@ def test_a_single_kind_of_fake_is_trained_once():
 def test_released_weights_are_taken_instead_of_training(gan_settings, gan_table, tmp_path):
     trained, _ = train.train_re_synthesizer(gan_settings, gan_table, name="first")
     torch.save(trained.state_dict(), tmp_path / "released.pth")
-    section = dataclasses.replace(gan_settings.re_synthesizer, weights=str(tmp_path / "released.pth"))
-    loaded, history = train.train_re_synthesizer(dataclasses.replace(gan_settings, re_synthesizer=section), gan_table)
+    section = gan_settings.re_synthesizer.replace(weights=str(tmp_path / "released.pth"))
+    loaded, history = train.train_re_synthesizer(gan_settings.replace(re_synthesizer=section), gan_table)
     assert history["epoch"].tolist() == [0]
     assert (paths.CHECKPOINTS / "re_synthesizer.safetensors").is_file()
     assert all(torch.equal(a, b) for a, b in zip(trained.parameters(), loaded.parameters(), strict=True))

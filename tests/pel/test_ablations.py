@@ -1,7 +1,5 @@
 """lib.pel.ablations: the rows of Tables 4 and 5 must differ in what they say, and in nothing else."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,10 +15,8 @@ def small(face_settings, tmp_path, monkeypatch):
     """The parameters of the detectors' tests, and nothing written outside of a folder of the test."""
     monkeypatch.setattr(ablations, "SCORES", tmp_path / "ablations")
     monkeypatch.setattr(ablations, "SEEDS", tmp_path / "seeds.csv")
-    training = face_settings.forgery_detectors.training
-    return dataclasses.replace(
-        face_settings, ablations=dataclasses.replace(face_settings.ablations, size=32, training=training)
-    )
+    training = face_settings.pel_detectors.training
+    return face_settings.replace(ablations=face_settings.ablations.replace(size=32, training=training))
 
 
 @pytest.mark.parametrize("row", ["rgb", "freq_enhanced", "both_self", "both_mutual", "median3_5"])
@@ -64,7 +60,7 @@ def test_frames_are_taken_at_equal_intervals_of_each_video(small, monkeypatch):
     rows = [(video, frame) for video, count in (("a/1", 20), ("b/1", 7), ("c/1", 1)) for frame in range(count)]
     table = pd.DataFrame(rows, columns=["video", "frame"])
     monkeypatch.setattr(ablations.faces, "prepare", lambda *given: table)
-    few = dataclasses.replace(small, ablations=dataclasses.replace(small.ablations, frames_per_video=5))
+    few = small.replace(ablations=small.ablations.replace(frames_per_video=5))
     kept = ablations.face_table(few).groupby("video")["frame"].agg(list)
     assert kept["a/1"] == [0, 4, 8, 12, 16]
     assert kept.str.len().tolist() == [5, 5, 1]
@@ -84,7 +80,7 @@ def test_seeds_go_on_where_they_were_stopped(small, monkeypatch):
     monkeypatch.setattr(ablations, "run", lambda *given: pytest.fail("trained again"))
     again = ablations.run_seeds(small, 1, ["rgb"])
     assert len(first) == len(again) == 1
-    other = dataclasses.replace(small, ablations=dataclasses.replace(small.ablations, frames_per_video=3))
+    other = small.replace(ablations=small.ablations.replace(frames_per_video=3))
     assert len(ablations.read_seeds(small)) == 1
     assert ablations.read_seeds(other).empty
 
@@ -98,6 +94,6 @@ def test_the_default_run_goes_on_where_it_was_killed(small, interrupted, monkeyp
 
 
 def test_several_seeds_are_trained_for_longer_than_the_default_run(small):
-    longer = dataclasses.replace(small, ablations=dataclasses.replace(small.ablations, seeds_epochs=7))
+    longer = small.replace(ablations=small.ablations.replace(seeds_epochs=7))
     assert "7 epochs" in ablations.recipe(ablations.with_seeds_epochs(longer))
     assert "1 epochs" in ablations.recipe(longer)

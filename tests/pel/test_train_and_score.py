@@ -1,7 +1,6 @@
 """lib.pel.score: every network of PEL's Tables 1 to 3 on the same faces, and no cell filled by accident."""
 
 import contextlib
-import dataclasses
 
 import pandas as pd
 import pytest
@@ -58,7 +57,7 @@ def test_pel_keeps_the_budget_and_the_checkpoint_of_notebook_06(face_settings, m
         train.trained(method, face_settings)
     names, settings = [given[4] for given, _ in calls], [given[3] for given, _ in calls]
     assert names == ["pel", "pel_rgb", "forgery_freq", "forgery_xception"]
-    assert settings == [face_settings.pel, face_settings.pel, *[face_settings.forgery_detectors.training] * 2]
+    assert settings == [*[face_settings.pel.training] * 2, *[face_settings.pel_detectors.training] * 2]
     assert calls[0][0][1] is network.loss
 
 
@@ -68,23 +67,21 @@ def test_a_second_seed_and_a_second_training_set_leave_the_first_checkpoint_alon
 
 
 def test_a_further_training_set_is_trained_on_once_it_is_named(face_settings, capsys):
-    wanted = dataclasses.replace(
-        face_settings, forgery_detectors=dataclasses.replace(face_settings.forgery_detectors, train_on=["WildDeepfake"])
-    )
+    wanted = face_settings.replace(pel_detectors=face_settings.pel_detectors.replace(train_on=["WildDeepfake"]))
     assert pel_sets.FaceSets(wanted).training() == ["own"]
     assert "WildDeepfake is not among own, elsewhere: name it in data.cross_forged" in capsys.readouterr().out
 
 
 def test_the_sets_of_the_paper_go_by_the_names_of_its_tables(tmp_path):
     kinds = ("FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "DeepfakeDetection", "DFDC-40-49", "folders")
-    names = [pel_sets.set_name(DataSet(kind, str(tmp_path / "mine"), "c40")) for kind in kinds]
+    names = [pel_sets.set_name(DataSet(layout=kind, root=str(tmp_path / "mine"), compression="c40")) for kind in kinds]
     assert names == ["FF++(LQ)", "WildDeepfake", "CelebDF", "DFD", "DFDC", "mine"]
 
 
 def test_two_sets_of_one_name_are_an_error_not_a_mixture(face_settings):
-    twice = dataclasses.replace(face_settings.data, cross_forged=face_settings.data.cross_forged * 2)
+    twice = face_settings.data.replace(cross_forged=face_settings.data.cross_forged * 2)
     with pytest.raises(ValueError, match="^data.cross_forged: .*elsewhere would be a second elsewhere"):
-        pel_sets.data_sets(dataclasses.replace(face_settings, data=twice))
+        pel_sets.data_sets(face_settings.replace(data=twice))
 
 
 def test_several_processes_do_not_cut_the_same_faces_at_once(face_settings, monkeypatch):

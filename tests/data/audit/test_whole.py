@@ -6,11 +6,11 @@ import pytest
 from lib.data.audit.__main__ import main
 from lib.data.audit.whole import OWNERS, check
 from lib.data.image import write_png
-from lib.params import DataSet
+from lib.params import LAYOUTS
 
 
 def test_every_layout_has_an_owner_who_is_named():
-    assert set(OWNERS) == set(DataSet.layouts)
+    assert set(OWNERS) == set(LAYOUTS)
 
 
 def test_a_whole_data_set_is_counted_by_split_and_class(tmp_path, face_forensics, capsys):

@@ -1,0 +1,249 @@
+"""params.yaml, read and checked: an unknown key, a wrong type or a missing path fails before anything is computed.
+
+`python -m lib.params` says whether it is valid, and at which scale. What a key means stands beside it in params.yaml.
+"""
+
+import difflib
+import os
+import re
+from operator import attrgetter
+from typing import Annotated, ClassVar, Literal, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from lib import paths
+
+SCALES = ("smoke", "bundled", "paper")
+Count = Annotated[int, Field(ge=1)]  # also the side of an image in pixels
+Natural = Annotated[int, Field(ge=0)]  # 0: none, or no limit
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]  # weights of losses
+Share = Annotated[float, Field(gt=0, lt=1)]
+Compression = Literal["raw", "c23", "c40"]
+Layout = Literal["FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
+                 "DFDC-40-49", "CelebA-HQ", "FFHQ", "folders"]  # fmt: skip
+LAYOUTS = get_args(Layout)
+BUDGET = {"epochs": Count, "batch_size": Count, "learning_rate": Positive, "workers": Natural}  # of any training
+TYPES = {"int_type": "needs int", "float_type": "needs float", "bool_type": "needs bool", "string_type": "needs str",
+         "list_type": "needs a list", "model_type": "needs a section of keys"}  # fmt: skip
+
+
+class ParamsError(ValueError):
+    """A value in params.yaml that cannot be used; the message names the key and the remedy."""
+
+
+def one_of(key, value, allowed):
+    """Raise ParamsError unless `value` is one of `allowed`."""
+    if value not in allowed:
+        near = difflib.get_close_matches(str(value), [str(a) for a in allowed], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ParamsError(f"{key}: {value!r} is not one of {', '.join(map(str, allowed))}{hint}")
+
+
+class Section(BaseModel):
+    """A section of params.yaml: frozen, its keys known, its types exact (but an int may stand for a float).
+
+    checks: functions of the section that return what is wrong with a key ("key: reason"), or something false.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    checks: ClassVar[tuple] = ()
+
+    def replace(self, **changes):
+        """Return a copy with these keys changed, checked like the file; raises ParamsError."""
+        return _build(type(self), {**dict(self), **changes})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows(cls, raw):
+        for key in raw if isinstance(raw, dict) else ():
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), cls.model_fields, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(cls.model_fields)}"
+                raise ValueError(f"{key}: unknown key; {hint}")
+        return raw
+
+    @model_validator(mode="after")
+    def _passes(self):
+        for wrong in filter(None, (check(self) for check in self.checks)):
+            raise ValueError(wrong)
+        return self
+
+
+def section(name, *checks, **keys):
+    """Return the class of a section with these keys (key=type, or key=(type, default)) and checks."""
+    return create_model(name, __base__=Section, __module__=__name__, checks=(ClassVar[tuple], checks), **keys)
+
+
+def _is_there(data_set):
+    if not paths.resolve(data_set.root).is_dir():
+        bundled = not os.path.isabs(data_set.root) and data_set.root.startswith("data/")
+        remedy = "run `dvc pull` (or `make repro`)" if bundled else "correct the path"
+        raise ValueError(f"root: no folder at {data_set.root}: {remedy}")
+    return data_set
+
+
+DataSet = section("DataSet", layout=Layout, root=str, compression=(Compression, "c23"))
+Present = Annotated[DataSet, AfterValidator(_is_there)]
+Data = section(
+    "Data", forged=Present, generated=Present, cross_forged=(list[Present], []), cross_generated=(list[Present], [])
+)
+Faces = section(
+    "Faces", frames_per_video=Count, size=Count, margin=Positive, detector=Literal["mtcnn", "dsfd"], workers=Natural
+)
+
+# Beyond the Spectrum: the re-synthesizer, its detectors, and those that its tables compare.
+ReSynthesizer = section(
+    "ReSynthesizer",
+    lambda s: len(s.stage_weights) != 6
+    and f"stage_weights: needs 6 numbers (pixel, stage 1 .. 5), has {len(s.stage_weights)}",
+    lambda s: (s.size % s.factor or s.patch > s.size)
+    and f"size: {s.size} is not a multiple of factor {s.factor}, or smaller than patch",
+    lambda s: s.patch % s.factor and f"patch: {s.patch} is not a multiple of factor {s.factor}",
+    size=Count, limit=Natural, num_features=Count, growth_rate=Count, num_blocks=Count, num_layers=Count, factor=Count,
+    perceptual=Literal["efficientnet_lite0", "vgg19"], loss=Literal["paper", "released"],
+    stage_weights=list[NotNegative], weights=str, patch=Count, pixel_epochs=Natural, pixel_learning_rate=Positive,
+    **BUDGET,
+)  # fmt: skip
+ResidualDetectors = section(
+    "ResidualDetectors",
+    lambda s: not (s.stages and set(s.stages) <= set(range(6)))
+    and f"stages: {s.stages} are not among 0 (pixel) and 1 .. 5 (perceptual stages)",
+    lambda s: len(s.stages) != len(s.stage_weights)
+    and f"stage_weights: needs one number for each of the {len(s.stages)} stages",
+    stages=list[int], stage_weights=list[NotNegative], width=Count, layers=list[Count], in_memory=bool,
+    weight_decay=NotNegative, **BUDGET,
+)  # fmt: skip
+JointTraining = section(
+    "JointTraining", task=Literal["", "C", "D"], optimizer=Literal["adam", "sgd"], detector_learning_rate=Positive,
+    weight_decay=NotNegative, checkpoint=bool, **BUDGET,
+)  # fmt: skip
+Curves = section(
+    "Curves", jpeg=list[Annotated[Count, Field(le=100)]], blur=list[Count], noise=list[Positive],
+    crop=list[Share], resize=list[Share],
+)  # fmt: skip
+BtsDetectors = section(
+    "BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, curve_images=Count, curves=Curves
+)
+TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
+Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
+
+# PEL, the networks that its tables compare, and its ablations; all with one kind of training budget.
+Training = section(
+    "Training",
+    lambda s: not all(0 < share < 1 for share in s.decay_at)
+    and f"decay_at: {s.decay_at} are not shares of the epochs, between 0 and 1",
+    warmup_epochs=Natural, decay_at=list[float], weight_decay=NotNegative, **BUDGET,
+)  # fmt: skip
+Pel = section(
+    "Pel", backbone=str, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],
+    training=Training,
+)  # fmt: skip
+PelDetectors = section(
+    "PelDetectors",
+    lambda s: s.pretrained and s.width != 1 and f"width: ImageNet weights exist for width 1, not {s.width}",
+    train_on=list[Literal["FF++(HQ)", "FF++(LQ)", "WildDeepfake"]], width=Annotated[float, Field(gt=0, le=1)],
+    pretrained=bool, attention_backbone=str, attention_maps=Count, texture_stage=Natural, limit=Natural,
+    curve_images=Natural, training=Training,
+)  # fmt: skip
+Ablations = section(
+    "Ablations",
+    lambda s: s.size % 32 and f"size: {s.size} is not a multiple of 32, by which the networks shrink a face",
+    compression=Compression, size=Count, frames_per_video=Count, seeds_epochs=Count, training=Training,
+)  # fmt: skip
+
+# The generators of the bundled images, and what is made with them.
+LearningRates = section("LearningRates", progan=list[Positive], stylegan=list[Positive])
+Generators = section(
+    "Generators",
+    *(lambda s, key=key: len(attrgetter(key)(s)) != len(s.widths)
+      and f"{key}: needs one number for each of the {len(s.widths)} widths"
+      for key in ("thousands", "learning_rates.progan", "learning_rates.stylegan")),
+    latent=Count, widths=list[Count], thousands=list[NotNegative], fade=NotNegative, average_thousands=Positive,
+    batch_size=Count, learning_rates=LearningRates, penalty=NotNegative, penalty_interval=Count, report_every=Count,
+)  # fmt: skip
+Finetune = section(
+    "Finetune",
+    lambda s: s.alone >= s.thousands and f"alone: {s.alone} leaves the generator none of the {s.thousands} thousands",
+    thousands=Positive, alone=NotNegative, weight=NotNegative, learning_rate=Positive, spectral_learning_rate=Positive,
+    average_thousands=Positive, batch_size=Count, report_every=Count,
+)  # fmt: skip
+Translation = section(
+    "Translation",
+    lambda s: len(s.widths) < 2 and f"widths: needs one number a size, two at the least, has {s.widths}",
+    latent=Count, style=Count, widths=list[Count], thousands=Positive, batch_size=Count, learning_rate=Positive,
+    mapping_learning_rate=Positive, penalty=NotNegative, penalty_interval=Count, style_weight=NotNegative,
+    diversity_weight=NotNegative, cycle_weight=NotNegative, average_thousands=Positive, report_every=Count,
+)  # fmt: skip
+MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural)
+Params = section(
+    "Params", scale=Literal[SCALES], seed=Natural, data=Data, faces=Faces, re_synthesizer=ReSynthesizer,
+    residual_detectors=ResidualDetectors, joint_training=JointTraining, bts_detectors=BtsDetectors, test_sets=TestSets,
+    scenes=Scenes, pel=Pel, pel_detectors=PelDetectors, ablations=Ablations, generators=Generators, finetuning=Finetune,
+    translation=Translation, more_fakes=MoreFakes,
+)  # fmt: skip
+
+
+def load(scale=None, file=None):
+    """Read and check params.yaml.
+
+    scale: smoke, bundled or paper; None takes the environment variable DEEPFAKE_SCALE, else the file's own `scale`.
+    file: another file than the repository's params.yaml (also: the environment variable DEEPFAKE_PARAMS).
+    Raises ParamsError with one line that names the key.
+    """
+    file = paths.resolve(file or paths.PARAMS)
+    try:
+        raw = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise ParamsError(f"{file}: no such file; give the path of a params.yaml") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ParamsError(f"{paths.show(file)}: not valid YAML{f' in line {mark.line + 1}' if mark else ''}") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{paths.show(file)}: holds no keys; copy the repository's params.yaml")
+    scale = scale or os.environ.get("DEEPFAKE_SCALE") or raw.get("scale")
+    one_of("scale", scale, SCALES)
+    # All scales are checked, so that a typo in the paper's numbers does not wait for the GPU box.
+    return {name: _build(Params, _at_scale(raw, name)) for name in SCALES}[scale]
+
+
+def _at_scale(raw, scale):
+    merged = {**raw, "scale": scale}
+    for name, keys in ((name, keys) for name, keys in raw.items() if isinstance(keys, dict)):
+        base, changes = {key: value for key, value in keys.items() if key not in SCALES}, keys.get(scale, {})
+        if not isinstance(changes, dict):
+            raise ParamsError(f"{name}.{scale}: needs a section of keys, has {changes!r}")
+        for unknown in sorted(set(changes) - set(base), key=str):
+            raise ParamsError(f"{name}.{scale}.{unknown}: unknown key; overrides name keys of section {name}")
+        merged[name] = _merge(base, changes)
+    return merged
+
+
+def _merge(base, changes):
+    nested = isinstance(base, dict) and isinstance(changes, dict)
+    return base | {key: _merge(base.get(key), value) for key, value in changes.items()} if nested else changes
+
+
+def _build(kind, raw):
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as errors:
+        error = errors.errors()[0]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    match error["type"]:
+        case "value_error":  # of a check, which names a key of its section
+            raise ParamsError(f"{key}.{error['ctx']['error']}".lstrip("."))
+        case "missing":
+            raise ParamsError(f"{key}: missing; the repository's params.yaml has it")
+        case "literal_error":
+            one_of(key, error["input"], re.findall("'([^']*)'", error["ctx"]["expected"]))
+    needs = TYPES.get(error["type"], error["msg"].replace("Input should", "has to"))
+    raise ParamsError(f"{key}: {needs}, has {error['input']!r}")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"params.yaml is valid (scale: {load().scale}).")
+    except ParamsError as error:
+        raise SystemExit(f"params.yaml: {error}") from None
