@@ -98,7 +98,7 @@ def test_several_processes_do_not_cut_the_same_faces_at_once(face_settings, monk
             waiting.clear()
 
     monkeypatch.setattr(pel_sets.accelerate, "PartialState", State)
-    monkeypatch.setattr(pel_sets.faces, "prepare", lambda params, data_set: list(waiting))
+    monkeypatch.setattr(pel_sets.faces, "prepare", lambda *given: list(waiting))
     sets = pel_sets.FaceSets(face_settings)
     sets.cut()
     assert sets.tables == {"own": ["the others"], "elsewhere": ["the others"]}
