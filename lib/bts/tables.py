@@ -1,5 +1,6 @@
 """From the scores of `lib.bts.score` to Tables 1 to 3 of Beyond the Spectrum, measured by notebook 04."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -9,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.bts.train import RE_SYNTHESIZERS
-from lib.evaluation import report
+from lib.evaluation import report, resampling
 from lib.evaluation.metrics import metrics
 
 FAKES_ONLY = ("R", "A", "E", "P")  # tests whose photographs are those of raw
@@ -28,16 +29,16 @@ TABLE2 = {
     for tested, column in {"StyleGAN": "SG", "StyleGAN2-0.5": "SG21", "StyleGAN2-1.0": "SG22"}.items()
 }
 """Column of BTS Table 2: (trained on, test, tested on)."""
-PLACE = ["trained_on", "test", "tested_on"]
+ROW, PLACE = ["detector", "S"], ["trained_on", "test", "tested_on"]
 
 
-def names(method):
-    """Return what the tables call the columns of a method's scores: {column: (method, S)}."""
-    if method == "SR-stages":
+def names(detector):
+    """Return what the tables call the columns of a detector's scores: {column: (detector, S)}."""
+    if detector == "SR-stages":
         return {f"Stage{stage}": (f"Ours (Stage{stage})", "SR") for stage in range(1, 6)}
-    if method in RE_SYNTHESIZERS:
-        return {column: (f"Ours ({column})", method) for column in ("Pix", "Stage5", "Avg", "learned")}
-    return {"score": (method.replace("1D-", "1D "), "/")}
+    if detector in RE_SYNTHESIZERS:
+        return {column: (f"Ours ({column})", detector) for column in ("Pix", "Stage5", "Avg", "learned")}
+    return {"score": (detector.replace("1D-", "1D "), "/")}
 
 
 def learned(scored, stages):
@@ -60,24 +61,21 @@ def of_test(scored, test, tested_on):
 
 
 def measure(scored, n_bootstrap=1000):
-    """Measure every detector on every test: one row for each (method, S, trained_on, test, tested_on).
+    """Measure every detector on every test: one row for each (detector, S, trained_on, test, tested_on).
 
-    scored: {(method, source): what `spectrum_detectors.scores` returns}. Columns as of `evaluate.metrics`, at frame
-    level, an image counting as a frame; a test that was not scored has no row.
+    scored: {(detector, source): what `bts.score.scores` returns}. Columns as of `metrics`, at frame level, an image
+    counting as a frame; a test that was not scored has no row.
     """
     measured = []
-    for (method, trained_on), frame in scored.items():
-        for column, (name, re_synthesizer) in names(method).items():
-            if column not in frame:
-                continue
-            fakes = frame[frame["label"] == 1]
-            for test, tested_on in fakes[["test", "method"]].drop_duplicates().itertuples(index=False):
-                rows = of_test(frame, test, tested_on)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # an S-shaped ROC of one cell among a thousand
-                    numbers = metrics(rows, rows[column].to_numpy(), "frame", n_bootstrap)
-                place = {"trained_on": trained_on, "test": test, "tested_on": tested_on}
-                measured.append({"method": name, "S": re_synthesizer, **place, **numbers})
+    for (detector, trained_on), frame in scored.items():
+        tests = frame.loc[frame["label"] == 1, ["test", "method"]].drop_duplicates()
+        columns = [item for item in names(detector).items() if item[0] in frame]
+        for (column, row), place in itertools.product(columns, tests.itertuples(index=False)):
+            part = of_test(frame, *place)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an S-shaped ROC of one cell among a thousand
+                numbers = metrics(part, part[column].to_numpy(), "frame", n_bootstrap)
+            measured.append(dict(zip([*ROW, *PLACE], (*row, trained_on, *place), strict=True)) | numbers)
     return pd.DataFrame(measured)
 
 
@@ -88,45 +86,44 @@ def arrange(measured, columns):
     measured is left out; avg is the mean of the cells where none is.
     """
     table = []
-    for (method, re_synthesizer), group in measured.groupby(["method", "S"], sort=False):
+    for names_of_row, group in measured.groupby(ROW, sort=False):
         results = {tuple(row[key] for key in PLACE): row for row in group.to_dict("records")}
-        there = [(column, results[place]) for column, place in columns.items() if place in results]
-        row = {"method": method, "S": re_synthesizer}
-        for column, result in there:
-            row |= report.cell(column, result, "frame_accuracy")
-        average = {"avg": np.mean([row[column] for column in columns])} if there and len(there) == len(columns) else {}
-        table += [row | average] if there else []
-    return pd.DataFrame(table, columns=None if table else ["method", "S"])
+        row, there = dict(zip(ROW, names_of_row, strict=True)), [key for key in columns if columns[key] in results]
+        for column in there:
+            row |= report.cell(column, results[columns[column]], "frame_accuracy")
+        if there and len(there) == len(columns):
+            row["avg"] = np.mean([row[column] for column in columns])
+        table += [row] if there else []
+    return pd.DataFrame(table, columns=None if table else ROW)
 
 
 def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
     """Return (difference, low, high) in points of the mean accuracies of two rows over cells of a table, or None.
 
-    better, worse: ((method, S), [columns]). The 95 % interval comes from drawing the identities anew, the same draws
+    better, worse: ((detector, S), [columns]). The 95 % interval comes from drawing the identities anew, the same draws
     for both sides; None where a cell was not measured.
     """
-    keys = {row: (method, column) for (method, _), frame in scored.items()
-            for column, row in names(method).items() if column in frame}  # fmt: skip
-    sides = []
-    for row, wanted in (better, worse):
-        method, column = keys[row]
-        cells = [columns[name] for name in wanted]
-        frames = [of_test(scored[method, on], test, tested) for on, test, tested in cells if (method, on) in scored]
-        if len(frames) < len(cells) or any(frame["label"].nunique() < 2 for frame in frames):
-            return None
-        sides.append([(frame["identity"], ((frame[column] > 0.5) == frame["label"]).to_numpy()) for frame in frames])
-    people = pd.Index(pd.concat([identity for side in sides for identity, _ in side]).unique())
-    draws = np.random.default_rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), n_bootstrap)
-    draws = np.vstack([np.ones(len(people), int), draws])  # the first is the sample itself
-    means = []
-    for side in sides:
-        weights = [(draws[:, people.get_indexer(identity)], right) for identity, right in side]
-        means.append(np.mean([weight @ right / weight.sum(1) for weight, right in weights], axis=0))
-    difference = 100 * (means[0] - means[1])
-    return difference[0], *np.nanpercentile(difference[1:], [2.5, 97.5])
+    keys = {row: (detector, column) for (detector, _), frame in scored.items()
+            for column, row in names(detector).items() if column in frame}  # fmt: skip
+    cells = [(*keys[row], *columns[name]) for row, wanted in (better, worse) for name in wanted]
+    if any((detector, on) not in scored for detector, _, on, *_ in cells):
+        return None
+    frames = [of_test(scored[detector, on], *test) for detector, _, on, *test in cells]
+    if any(frame["label"].nunique() < 2 for frame in frames):
+        return None
+    right = [((frame[cell[1]] > 0.5) == frame["label"]).to_numpy() for frame, cell in zip(frames, cells, strict=True)]
+    identities, ends, first = pd.concat(frames)["identity"], np.cumsum([len(r) for r in right])[:-1], len(better[1])
+
+    def difference(weights):
+        parts = zip(np.split(weights, ends, axis=1), right, strict=True)
+        accuracy = [part @ r / part.sum(1) for part, r in parts]
+        return 100 * (sum(accuracy[:first]) / first - sum(accuracy[first:]) / (len(cells) - first))
+
+    whole = difference(np.ones((1, len(identities)), int))[0]
+    return whole, *resampling.interval(identities, difference, n_bootstrap, seed)
 
 
 def printed_averages(paper):
     """Return a paper's table with `recomputed`, the mean of its cells, beside its printed `avg`: they are not equal."""
-    cells = paper.drop(columns=["method", "S", "avg"]).astype(float)
-    return paper[["method", "S"]].assign(printed=paper["avg"].astype(float), recomputed=cells.mean(axis=1).round(2))
+    cells = paper.drop(columns=[*ROW, "avg"]).astype(float)
+    return paper[ROW].assign(printed=paper["avg"].astype(float), recomputed=cells.mean(axis=1).round(2))

@@ -3,20 +3,11 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
+from lib.evaluation.resampling import interval
+
 METRICS = ("accuracy", "auc", "eer", "ap")
-
-
-def eer(labels, scores):
-    """Return the equal error rate in [0,1]: where the ROC, interpolated linearly, has fpr = 1 - tpr.
-
-    labels: 0 real, 1 fake, (n,); scores: higher = more fake, (n,). Raises ValueError if one class is missing.
-    """
-    _check(labels, scores)
-    fpr, tpr, _ = roc_curve(labels, scores)
-    return float(_equal_error(fpr, tpr))
 
 
 def contradiction(auc, eer):
@@ -39,12 +30,14 @@ def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
     table: one row an item, columns label, method, video, identity; scores: (len(table),) in [0,1], higher = more fake.
     level: "frame", "video" or "both"; the score of a video is the mean of its frames, and clips of the same name that
     were made by different methods stay apart.
-    Returns a dict: frame_auc, frame_auc_low, frame_auc_high, video_eer ..., and the counts frames, videos, identities.
-    The intervals are percentiles over `n_bootstrap` resamples of the identities, because frames of one person are not
-    independent. Raises ValueError if one class is missing or a score is not finite; warns of a `contradiction`.
+    Returns a dict: frame_auc, frame_auc_low, frame_auc_high, video_eer ..., and the counts frames, videos, identities;
+    the intervals are those of `n_bootstrap` resamples of the people. Raises ValueError if one class is missing, scores
+    are not finite or not as many as items; warns of a `contradiction`.
     """
     if level not in ("frame", "video", "both"):
         raise ValueError(f"level: {level!r} is not one of frame, video, both")
+    if len(scores) != len(table):
+        raise ValueError(f"{len(scores)} scores for {len(table)} items: score the same table that is measured")
     frames = table.reset_index(drop=True).assign(score=np.asarray(scores, float))
     videos = frames.groupby(["method", "video"], sort=False).agg(
         label=("label", "first"), identity=("identity", "first"), score=("score", "mean")
@@ -63,26 +56,14 @@ def _with_intervals(items, n_bootstrap, seed):
     labels, scores = items.label.to_numpy(int), items.score.to_numpy(float)
     _check(labels, scores)
     fpr, tpr, _ = roc_curve(labels, scores)
-    point = {
-        "accuracy": ((scores > 0.5) == labels).mean(),
-        "auc": roc_auc_score(labels, scores),
-        "eer": _equal_error(fpr, tpr),
-        "ap": average_precision_score(labels, scores),
-    }
-    codes, identities = pd.factorize(items.identity)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(identities), np.full(len(identities), 1 / len(identities)), size=n_bootstrap)
-    # In chunks of about 4 million weights, so that memory does not grow with the number of frames.
-    chunks = np.array_split(draws, max(1, n_bootstrap * len(labels) // 4_000_000))
-    resampled = [_weighted(labels, scores, chunk[:, codes]) for chunk in chunks]
-    low, high = np.nanpercentile(np.concatenate(resampled, axis=1), [2.5, 97.5], axis=1)
-    result = {}
-    for i, key in enumerate(METRICS):
-        result |= {key: float(point[key]), f"{key}_low": float(low[i]), f"{key}_high": float(high[i])}
-    return result
+    accuracy, auc = ((scores > 0.5) == labels).mean(), roc_auc_score(labels, scores)
+    point = accuracy, auc, _equal_error(fpr, tpr), average_precision_score(labels, scores)
+    low, high = interval(items.identity, lambda weights: weighted(labels, scores, weights), n_bootstrap, seed)
+    columns = {"": point, "_low": low, "_high": high}
+    return {f"{key}{end}": float(columns[end][i]) for i, key in enumerate(METRICS) for end in columns}
 
 
-def _weighted(labels, scores, weights):
+def weighted(labels, scores, weights):
     """Return METRICS (4, R) for R resamples at once; weights (R, n) count how often an item is in a resample.
 
     The same definitions as scikit-learn's with sample_weight, which would sort the scores anew for each resample.
@@ -90,17 +71,14 @@ def _weighted(labels, scores, weights):
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # the last item of each tie
-    fake = np.cumsum(weights[:, order] * labels[order], axis=1, dtype=float)[:, ends]
-    real = np.cumsum(weights[:, order] * (1 - labels[order]), axis=1, dtype=float)[:, ends]
+    sides = (labels[order], 1 - labels[order])
+    fake, real = (np.cumsum(weights[:, order] * side, axis=1, dtype=float)[:, ends] for side in sides)
     with np.errstate(invalid="ignore", divide="ignore"):
-        start = np.zeros((len(weights), 1))
-        tpr = np.concatenate([start, fake / fake[:, -1:]], axis=1)
-        fpr = np.concatenate([start, real / real[:, -1:]], axis=1)
+        tpr, fpr = (np.pad(count / count[:, -1:], ((0, 0), (1, 0))) for count in (fake, real))
         precision = np.nan_to_num(fake / (fake + real))  # 0/0 before the first drawn item, where recall does not move
         accuracy = weights @ ((scores > 0.5) == labels) / weights.sum(1)
-        auc = np.trapezoid(tpr, fpr, axis=1)
         ap = (np.diff(tpr, axis=1) * precision).sum(1)
-        result = np.stack([accuracy, auc, _equal_error(fpr, tpr), ap])
+        result = np.stack([accuracy, np.trapezoid(tpr, fpr, axis=1), _equal_error(fpr, tpr), ap])
     result[:, (fake[:, -1] == 0) | (real[:, -1] == 0)] = np.nan
     return result
 
@@ -115,9 +93,6 @@ def _equal_error(fpr, tpr):
 
 
 def _check(labels, scores):
-    labels, scores = np.asarray(labels), np.asarray(scores, float)
-    if len(labels) != len(scores):
-        raise ValueError(f"{len(scores)} scores for {len(labels)} items: score the same table that is measured")
     if not np.isfinite(scores).all():
         bad = (~np.isfinite(scores)).sum()
         raise ValueError(f"{bad} of {len(scores)} scores are not finite: the training diverged")

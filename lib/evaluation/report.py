@@ -12,7 +12,7 @@ from lib import paths
 from lib.evaluation.metrics import contradiction
 
 # The columns that name a row; all others of a table hold results.
-ROW_NAMES = {"method", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
+ROW_NAMES = {"detector", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
 
 
 def cell(column, result, metric):
@@ -24,20 +24,17 @@ def cell(column, result, metric):
 def compare(name, ours):
     """Set our rows beside the paper's: a DataFrame of text with the columns we measured, "(paper)" and "(ours)" each.
 
-    name: of a table in lib/paper_tables; ours: DataFrame with that table's columns, plus COLUMN_low and COLUMN_high.
+    name: of a table in lib/evaluation/paper_tables; ours: DataFrame with its columns, plus COLUMN_low and COLUMN_high.
     A row of ours that the paper lacks comes last; a cell that nobody measured is empty.
     """
-    paper = _paper_table(name)
-    row_names = [column for column in paper if column in ROW_NAMES]
-    values = [c for c in paper if c not in row_names and c in ours and ours[c].notna().any()]
-    text = ours.reindex(columns=row_names).astype(object).fillna("").astype(str)
-    for column in values:
-        text[column] = [_with_interval(row, column) for _, row in ours.iterrows()]
-    both = paper[row_names + values].merge(text, how="outer", on=row_names, suffixes=(" (paper)", " (ours)"))
-    order = {key: i for i, key in enumerate(paper[row_names].itertuples(index=False, name=None))}
-    rank = [order.get(key, len(order)) for key in both[row_names].itertuples(index=False, name=None)]
-    both = both.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
-    return both[row_names + [f"{c} ({who})" for c in values for who in ("paper", "ours")]].fillna("")
+    paper = paper_table(name)
+    names = [column for column in paper if column in ROW_NAMES]
+    values = [c for c in paper if c not in names and c in ours and ours[c].notna().any()]
+    text = ours.reindex(columns=names).astype(object).fillna("").astype(str)
+    text = text.assign(**{c: [_with_interval(row, c) for row in ours.to_dict("records")] for c in values})
+    sides = [side.set_index(names)[values].add_suffix(f" ({who})") for who, side in (("paper", paper), ("ours", text))]
+    order = [f"{c} ({who})" for c in values for who in ("paper", "ours")]
+    return pd.concat(sides, axis=1)[order].fillna("").reset_index()
 
 
 def write_table(name, frame):
@@ -47,7 +44,7 @@ def write_table(name, frame):
     Raises ValueError for a column that the paper's table does not have.
     """
     columns = []
-    for column in _paper_table(name):
+    for column in paper_table(name):
         columns += [column] if column in ROW_NAMES else [column, f"{column}_low", f"{column}_high"]
     unknown = [column for column in frame if column not in columns]
     if unknown:
@@ -62,7 +59,7 @@ def write_metrics(name, values):
     paths.replace(paths.METRICS / f"{name}.json", lambda file: file.write_text(json.dumps(rounded, indent=2) + "\n"))
 
 
-def _paper_table(name):
+def paper_table(name):
     file = paths.PAPER_TABLES / f"{name}.csv"
     if not file.exists():
         known = ", ".join(sorted(f.stem for f in paths.PAPER_TABLES.glob("*.csv")))
@@ -70,27 +67,24 @@ def _paper_table(name):
     return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
-def _with_interval(row, column):
-    """Return "0.942 [0.920, 0.960]", or "" where nothing was measured."""
-    if pd.isna(row[column]):
+def _with_interval(row, key):
+    """Return "0.942 [0.920, 0.960]" of a dict with KEY, KEY_low and KEY_high, or "" where nothing was measured."""
+    value, low, high = (row.get(key + end, np.nan) for end in ("", "_low", "_high"))
+    if pd.isna(value):
         return ""
-    digits = 1 if max(abs(row[column]), abs(row.get(f"{column}_high", 0))) > 1 else 3
-    text = f"{row[column]:.{digits}f}"
-    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    digits = 1 if max(abs(value), abs(high)) > 1 else 3
+    text = f"{value:.{digits}f}"
     return text if pd.isna(low) or pd.isna(high) else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def contradictions(frame):
     """Return one line for each pair of columns X_auc, X_eer of a table whose numbers do not fit each other."""
-    pairs = [(column, column[:-3] + "eer") for column in frame if column.endswith("_auc")]
     lines = []
-    for _, row in frame.iterrows():
-        for auc, eer_column in (pair for pair in pairs if pair[1] in frame):
-            numbers = pd.to_numeric(row[[auc, eer_column]].astype(str).str.rstrip("*"), errors="coerce")
-            doubt = contradiction(*numbers) if numbers.notna().all() else ""
-            if doubt:
-                names = ", ".join(str(row[name]) for name in frame if name in ROW_NAMES)
-                lines.append(f"{names}, {auc[:-4]}: {doubt}")
+    for row in frame.to_dict("records"):
+        for column in (key[:-4] for key in row if key.endswith("_auc") and key[:-3] + "eer" in row):
+            pair = pd.to_numeric([str(row[f"{column}_{end}"]).rstrip("*") for end in ("auc", "eer")], errors="coerce")
+            if not np.isnan(pair).any() and (doubt := contradiction(*pair)):
+                lines.append(f"{', '.join(str(row[name]) for name in row if name in ROW_NAMES)}, {column}: {doubt}")
     return lines
 
 
@@ -108,23 +102,21 @@ def report():
     """Return as text all tables of results/tables beside the papers', then all numbers of results/metrics."""
     parts = []
     for file in sorted(paths.TABLES.glob("*.csv")):
-        row_names = {column: str for column in ROW_NAMES}
-        ours = pd.read_csv(file, dtype=row_names, keep_default_na=True)
-        if not (paths.PAPER_TABLES / file.name).is_file():
-            parts.append(f"{file.stem} (ours alone)\n{ours.to_string(index=False)}")
-            continue
-        lines = [f"{file.stem} (ours with 95 % interval)", compare(file.stem, ours).to_string(index=False)]
-        lines += [f"ours, {line}" for line in contradictions(ours)]
-        lines += [f"the paper's, {line}" for line in contradictions(_paper_table(file.stem))]
+        ours = pd.read_csv(file, dtype=dict.fromkeys(ROW_NAMES, str))
+        if (paths.PAPER_TABLES / file.name).is_file():
+            lines = [f"{file.stem} (ours with 95 % interval)", compare(file.stem, ours).to_string(index=False)]
+            for whose, table in (("ours", ours), ("the paper's", paper_table(file.stem))):
+                lines += [f"{whose}, {line}" for line in contradictions(table)]
+        else:
+            lines = [f"{file.stem} (ours alone)", ours.to_string(index=False)]
         parts.append("\n".join(lines))
     for file in sorted(paths.METRICS.glob("*.json")):
         lines = [file.stem]
         for name, numbers in _rows(json.loads(file.read_text())):
             lines += [f"  {name}"] if name else []
-            row = pd.Series(numbers, dtype=object)
-            for key in numbers:
-                if not key.endswith(("_low", "_high")):
-                    lines.append(f"    {key:<28} {_with_interval(row, key) if key + '_low' in row else row[key]}")
+            for key in (key for key in numbers if not key.endswith(("_low", "_high"))):
+                value = _with_interval(numbers, key) if f"{key}_low" in numbers else numbers[key]
+                lines.append(f"    {key:<28} {value}")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -1,14 +1,11 @@
-"""The operations of PEL that no library has: pure functions on tensors, differentiable."""
+"""The operations of PEL that no library has: pure functions on tensors, differentiable.
+
+Each `_ref` is its twin in plain PyTorch, as the paper writes it. lib.ops.spectra holds what detectors see of spectra.
+"""
 
 from lib.ops.dct import frequency_stem, frequency_stem_ref, sliding_dct
-from lib.ops.noise import (
-    mean_filter,
-    median_filter,
-    median_filter_ref,
-    noise_enhance,
-    noise_enhance_ref,
-    non_local_means,
-)
+from lib.ops.denoise import mean_filter, median_filter, median_filter_ref, non_local_means
+from lib.ops.noise import noise_enhance, noise_enhance_ref
 
 __all__ = [
     "frequency_stem",

@@ -4,20 +4,20 @@
 """
 
 import argparse
+import dataclasses
 import functools
 import time
 
 import numpy as np
 import pandas as pd
 
-from lib import paths
-from lib.data import faces
+from lib import detectors, paths
+from lib.data import faces as data_faces
+from lib.evaluation import score_files
 from lib.evaluation.metrics import metrics
-from lib.evaluation.predict import predict
 from lib.params import ParamsError, load
-from lib.pel import score as pel_score
-from lib.pel import sets, train
-from lib.pel.denoisers import with_denoiser
+from lib.pel import network, sets, testing, train
+from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 BOTH = ("rgb", "freq")
@@ -32,156 +32,164 @@ COMPONENTS = {
     "both_mutual": (BOTH, False, True),
     "pel": (BOTH, True, True),
 }
-# Table 5: the name of a denoiser there; its first row is PEL itself.
+# Table 5: the name of a denoiser there, what it is and its kernel sizes; its first row is PEL itself.
 DENOISERS = {
-    "pel": "median3",
-    "mean3": "mean3",
-    "nlm3": "nlm3",
-    "median5": "median5",
-    "median7": "median7",
-    "median3_5": "median3+5",
-    "median3_5_7": "median3+5+7",
+    "pel": ("median3", "median", 3),
+    "mean3": ("mean3", "mean", 3),
+    "nlm3": ("nlm3", "non_local_means", 3),
+    "median5": ("median5", "median", 5),
+    "median7": ("median7", "median", 7),
+    "median3_5": ("median3+5", "median", (3, 5)),
+    "median3_5_7": ("median3+5+7", "median", (3, 5, 7)),
 }
 ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
 SEEDS = paths.TABLES / "pel_ablation_seeds.csv"
-AT_ONCE = 4  # trainings, at the most: each holds the faces in memory
+ENDED = paths.UNFINISHED / "pel_ablation_seeds"  # the rows of SEEDS that no one has gathered yet
 
 
-def data_set(params):
+def entry(row):
+    """Return a row as an Entry of lib.detectors: PEL with other options. Raises ValueError for one not in ROWS."""
+    if row not in ROWS:
+        raise ValueError(f"row: {row!r} is not one of {', '.join(ROWS)}")
+    streams, alone, mutual = COMPONENTS.get(row, COMPONENTS["pel"])
+    _, denoiser, kernel_size = DENOISERS.get(row, DENOISERS["pel"])
+    changes = {"streams": streams, "self_enhancement": alone, "mutual_enhancement": mutual,
+               "denoiser": denoiser, "kernel_size": kernel_size}  # fmt: skip
+    return dataclasses.replace(detectors.entry("PEL"), name=row, options=functools.partial(network.options, **changes))
+
+
+def data_set(data, compression):
     """Return data.forged in the quality of the ablations, or as it is where it has no such quality on disk."""
-    forged = params.data.forged
-    wanted = forged.replace(compression=params.ablations.compression)
-    return next((d for d in sets.data_sets(params).values() if d == wanted), forged)
+    wanted = data.forged.replace(compression=compression)
+    return next((each for each in sets.data_sets(data).values() if each == wanted), data.forged)
 
 
-def recipe(params):
+def recipe(data, pel, ablations, training=None):
     """Return in words what all rows have in common: two results compare where this is the same."""
-    a, name = params.ablations, sets.set_name(data_set(params))
+    a, training = ablations, training or ablations.training
     return (
-        f"{name}, {params.pel.backbone}, {a.size} px, {a.frames_per_video} frames a video, {a.training.epochs} epochs "
-        f"of batches of {a.training.batch_size}, learning rate {a.training.learning_rate:g}"
+        f"{sets.set_name(data_set(data, a.compression))}, {pel.backbone}, {a.size} px, {a.frames_per_video} frames a "
+        f"video, {training.epochs} epochs of batches of {training.batch_size}, learning rate {training.learning_rate:g}"
     )
 
 
-def face_table(params):
+def face_table(data, faces, ablations, seed):
     """Return the faces of the ablations: up to `frames_per_video` of each video, at equal intervals."""
-    table = faces.prepare(data_set(params), params.faces, params.seed)
-    count = params.ablations.frames_per_video
+    table = data_faces.prepare(data_set(data, ablations.compression), faces, seed)
     order, length = (table.groupby("video")["frame"].transform(how) for how in ("rank", "size"))
-    step = (length / count).clip(lower=1)
+    step = (length / ablations.frames_per_video).clip(lower=1)
     kept = np.floor((order - 1) / step) != np.floor((order - 2) / step)
     return table[kept].reset_index(drop=True)
 
 
-def make(row, params, seed):
-    """Return the fresh network of a row (the same for the same seed), its options and its loss; see ROWS."""
-    if row not in ROWS:
-        raise ValueError(f"row: {row!r} is not one of {', '.join(ROWS)}")
-    streams, alone, mutual = COMPONENTS.get(row, COMPONENTS["pel"])
-    model, options, loss = train.make_pel(params, streams, alone, mutual, seed)
-    if row in DENOISERS and DENOISERS[row] != "median3":
-        options = {**options, "denoiser": DENOISERS[row]}
-        with_denoiser(model, DENOISERS[row])
-    return model, options, loss
+def common(data, faces, pel, ablations, seed, training=None):
+    """Return what all rows have in common, as `run` takes it; training: another budget than ablations.training."""
+    table, where = face_table(data, faces, ablations, seed), sets.set_name(data_set(data, ablations.compression))
+    faces = faces.replace(size=ablations.size)
+    return {"table": table, "where": where, "faces": faces, "pel": pel, "training": training or ablations.training}
 
 
-def run(row, params, seed=None, table=None):
-    """Train a row and return its scores: columns of forgery_detectors.COLUMNS, the test people alone.
+def run(row, seed, table, where, faces, pel, training):
+    """Train a row and return its scores: testing.COLUMNS, the test people alone.
 
-    Its weights stay until `forget`, so that rows whose run is killed are not trained again.
+    where: the name of the data set. The weights stay until `forget`, so that what is killed here is not trained again.
     """
-    seed = params.seed if seed is None else seed
-    table = face_table(params) if table is None else table
-    small = params.replace(faces=params.faces.replace(size=params.ablations.size))
-    data = sets.TrainingFaces("PEL", small, table)
-    model, options, loss = make(row, params, seed)
-    config, name = {"model": options}, _checkpoint(row, seed)
-    train.fit(model, loss, data, params.ablations.training, name, seed, config, small)
-    test = data.splits["test"]
-    score = predict(model, sets.images_for("PEL", test, params.ablations.size))
-    where = sets.set_name(data_set(params))
-    return test.assign(train=where, test=where, score=score)[pel_score.COLUMNS]
+    model, _ = train.train(entry(row), table, faces, training, seed, _weights(row, seed), pel=pel)
+    tests = {where: table[table["split"] == "test"].reset_index(drop=True)}
+    return testing.scores(entry(row), model, tests, faces.size).assign(train=where)[testing.COLUMNS]
 
 
-def _checkpoint(row, seed):
-    return f"ablation_{row}_seed{seed}"
+def forget(row, seed):
+    """Remove the weights of a row and how it was trained: what counts is how well it scores."""
+    checkpoints.file(_weights(row, seed)).unlink(missing_ok=True)
+    (paths.HISTORY / f"{_weights(row, seed)}.csv").unlink(missing_ok=True)
 
 
-def forget(rows, seed):
-    """Remove the weights of rows and how they were trained: what counts is how well they score."""
-    for name in (_checkpoint(row, seed) for row in rows):
-        for file in (paths.CHECKPOINTS / f"{name}.safetensors", paths.HISTORY / f"{name}.csv"):
-            file.unlink(missing_ok=True)
+def _weights(row, seed):
+    return f"pel_ablations/{row}_{seed}"
 
 
-def run_all(params, rows=ROWS):
-    """Train rows and write results/scores/pel_ablations/ROW.csv; a killed run goes on where it was."""
-    scored = side_by_side(functools.partial(run, params=params, table=face_table(params)), rows, AT_ONCE)
-    for row, table in zip(rows, scored, strict=True):
-        pel_score.write_scores(SCORES / f"{row}.csv", table)
-    forget(rows, params.seed)
+def _key(row, seed, table, where, faces, pel, training):
+    images, budget = table.drop(columns="mask", errors="ignore"), training.model_dump(exclude={"workers"})
+    settings = {"options": entry(row).options(pel), "training": budget, "size": faces.size, "seed": seed}
+    code = (train.__name__, testing.__name__, *entry(row).code)
+    return staleness.key(**settings, where=where, images=staleness.images(images), code=code)
 
 
-def read(params, rows=ROWS):
-    """Return {row: scores} of the default run; what has no score file is trained now."""
-    missing = [row for row in rows if not (SCORES / f"{row}.csv").is_file()]
-    if missing:
-        run_all(params, missing)
-    return {row: pel_score.read_scores(SCORES / f"{row}.csv") for row in rows}
+def run_all(rows, seed, shared, threads=1):
+    """Train rows (shared: what is `common` to them) and write the stale ones of results/scores/pel_ablations/ROW.csv."""
+    side_by_side(functools.partial(_score, seed, shared), rows, desc="rows", threads=threads)
 
 
-def with_seeds_epochs(params):
-    """Return the parameters of `run_seeds`: trainings of `seeds_epochs` epochs."""
-    training = params.ablations.training.replace(epochs=params.ablations.seeds_epochs)
-    return params.replace(ablations=params.ablations.replace(training=training))
+def _score(seed, shared, row):
+    file, key = SCORES / f"{row}.csv", _key(row, seed, **shared)
+    if not score_files.fresh(file, key):
+        score_files.write(file, run(row, seed, **shared), key)
+    forget(row, seed)
 
 
-def run_seeds(params, count, rows=ROWS):
-    """Train all rows for seeds 0 .. count - 1 and return pel_ablation_seeds.csv, with the minutes that each row took.
+def read(rows=ROWS):
+    """Return {row: scores} of the default run. Raises FileNotFoundError, with the stage that makes them."""
+    return {row: score_files.read(SCORES / f"{row}.csv") for row in rows}
 
-    A row and seed that stand there with the same recipe are not trained again, so that it goes on where it was stopped.
+
+def run_seeds(rows, count, words, shared, threads=1):
+    """Train rows for seeds 0 .. count - 1 and return pel_ablation_seeds.csv, with the minutes that each row took.
+
+    words: their `recipe`. What stands there with the same key is not trained again, so that a killed run goes on.
     """
-    params = with_seeds_epochs(params)
-    how, done = recipe(params), read_seeds()
-    table = face_table(params)
-    there = set(zip(*(done[key] for key in ("row", "seed", "recipe")), strict=True))
-    todo = [(row, seed) for seed in range(count) for row in rows if (row, seed, how) not in there]
-    for fresh in side_by_side(functools.partial(_measure, params, table), todo, AT_ONCE):
-        fresh = pd.DataFrame([fresh | {"recipe": how}])
-        done = pd.concat([done, fresh], ignore_index=True) if len(done) else fresh
-        paths.replace(SEEDS, lambda file, done=done: done.to_csv(file, index=False, float_format="%.6g"))
-    return done
+    done = gather()
+    keys = {(row, seed): _key(row, seed, **shared) for seed in range(count) for row in rows}
+    todo = [job for job, key in keys.items() if key not in set(done.get("key", ()))]
+    side_by_side(functools.partial(_measure, words, shared), todo, desc="rows", threads=threads)
+    return gather()
 
 
-def _measure(params, table, job):
-    row, seed = job
-    began = time.perf_counter()
-    scored = run(row, params, seed, table)
-    forget([row], seed)
+def _measure(words, shared, job):
+    (row, seed), began = job, time.perf_counter()
+    scored = run(row, seed, **shared)
     result = metrics(scored, scored["score"], n_bootstrap=1)
     names = ("frame_accuracy", "frame_auc", "frame_eer", "video_accuracy", "video_auc")
-    minutes = (time.perf_counter() - began) / 60
-    return {"row": row, "seed": seed, **{name: result[name] for name in names}, "minutes": minutes}
+    measured = {"row": row, "seed": seed, **{name: result[name] for name in names}}
+    measured |= {"minutes": (time.perf_counter() - began) / 60, "recipe": words, "key": _key(row, seed, **shared)}
+    write = lambda file: pd.DataFrame([measured]).to_csv(file, index=False, float_format="%.6g")
+    paths.replace(ENDED / f"{row}_{seed}.csv", write)
+    forget(row, seed)
 
 
-def read_seeds(params=None):
-    """Return pel_ablation_seeds.csv, or an empty table; with params only what has their recipe."""
+def gather():
+    """Move the rows that have ended into pel_ablation_seeds.csv, one file for all, and return what is in it."""
+    if ended := sorted(ENDED.glob("*.csv")):
+        parts = [pd.read_csv(file) for file in (SEEDS, *ended) if file.is_file()]
+        done = pd.concat(parts).drop_duplicates(["row", "seed", "recipe"], keep="last")
+        paths.replace(SEEDS, lambda file: done.to_csv(file, index=False, float_format="%.6g"))
+        for file in ended:
+            file.unlink()
+    return read_seeds()
+
+
+def read_seeds(words=None):
+    """Return pel_ablation_seeds.csv, or an empty table; words: only what has this `recipe`."""
     if not SEEDS.is_file():
         return pd.DataFrame(columns=["row", "seed", "recipe"])
     table = pd.read_csv(SEEDS)
-    if params is None:
-        return table
-    return table[table["recipe"] == recipe(with_seeds_epochs(params))].reset_index(drop=True)
+    return table if words is None else table[table["recipe"] == words].reset_index(drop=True)
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("row", choices=ROWS, nargs="?", help="of Tables 4 and 5; all of them by default")
+    parser = argparse.ArgumentParser(prog="python -m lib.pel.ablations", description=__doc__.splitlines()[0])
+    parser.add_argument("rows", choices=ROWS, nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all by default")
     parser.add_argument("--seeds", type=int, default=0, help="train with so many seeds")
-    given = parser.parse_args(arguments)
-    params, rows = load(), [given.row] if given.row else ROWS
-    return run_seeds(params, given.seeds, rows) if given.seeds else run_all(params, rows)
+    given, params = parser.parse_args(arguments), load()
+    a, rows, threads = params.ablations, given.rows or ROWS, 0 if params.scale == "paper" else 1
+    training = a.training.replace(epochs=a.seeds_epochs) if given.seeds else a.training
+    shared = common(params.data, params.faces, params.pel, a, params.seed, training)
+    if given.seeds:
+        run_seeds(rows, given.seeds, recipe(params.data, params.pel, a, training), shared, threads)
+    else:
+        run_all(rows, params.seed, shared, threads)
+        score_files.keep_only(SCORES, ROWS)
 
 
 if __name__ == "__main__":

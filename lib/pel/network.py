@@ -10,8 +10,10 @@ from timm.layers import Conv2dSame, create_conv2d
 from torch import nn
 
 from lib import ops
-from lib.backbones.efficientnet import create_efficientnet
+from lib.backbones.efficientnet import create_trunk, out_channels
+from lib.detectors import Detector, check_rgb, register
 from lib.ops import dct
+from lib.ops.denoise import DENOISERS
 
 STREAMS = ("rgb", "freq")
 FREQUENCY_CHANNELS = 64
@@ -21,16 +23,21 @@ class NoiseEnhancement(nn.Module):
     """Eq. 2-3: add to each value its own noise, scaled per channel by a depth-wise 1x1 convolution.
 
     It starts as the identity, so that pretrained features survive the first step; `literal_init` draws the start as
-    PyTorch does for that convolution.
+    PyTorch does for that convolution. denoiser: M of Eq. 2, "median", "mean" or "non_local_means"; several kernel sizes
+    have one weight each, (C, n), and are added up: the grouped convolution of Table 5. ValueError for another denoiser.
     """
 
-    def __init__(self, channels, kernel_size=3, literal_init=False):
+    def __init__(self, channels, kernel_size=3, literal_init=False, denoiser="median"):
         super().__init__()
+        if denoiser not in DENOISERS:
+            raise ValueError(f"denoiser: {denoiser!r} is not one of {', '.join(DENOISERS)}")
         self.weight, self.bias = _depthwise(channels, literal_init)
-        self.kernel_size = kernel_size
+        if not isinstance(kernel_size, int):
+            self.weight = nn.Parameter(torch.zeros(channels, len(kernel_size)))
+        self.kernel_size, self.denoiser = kernel_size, denoiser
 
     def forward(self, x):
-        return ops.noise_enhance(x, self.weight, self.bias, self.kernel_size)
+        return ops.noise_enhance(x, self.weight, self.bias, self.kernel_size, self.denoiser)
 
 
 class ChannelAttention(nn.Module):
@@ -43,11 +50,10 @@ class ChannelAttention(nn.Module):
     def __init__(self, channels, reduction=16, literal_init=False):
         super().__init__()
         hidden = max(1, channels // reduction)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, channels, bias=False)
-        )
+        shrink, grow = nn.Linear(channels, hidden, bias=False), nn.Linear(hidden, channels, bias=False)
+        self.mlp = nn.Sequential(shrink, nn.ReLU(), grow)
         if not literal_init:
-            nn.init.zeros_(self.mlp[2].weight)
+            nn.init.zeros_(grow.weight)
 
     def forward(self, x):
         attention = self.mlp(x.mean((2, 3)) + x.amax((2, 3))).sigmoid()
@@ -78,14 +84,12 @@ class Enhancement(nn.Module):
     Takes and returns a list of maps (N, C, h, w), one a stream.
     """
 
-    def __init__(self, channels, streams, noise, attention, mutual, literal_init):
+    def __init__(self, channels, streams, noise, attention, mutual, literal_init, kernel_size=3, denoiser="median"):
         super().__init__()
 
         def alone():
-            parts = [NoiseEnhancement(channels, literal_init=literal_init)] if noise else []
-            return nn.Sequential(
-                *parts, *([ChannelAttention(channels, literal_init=literal_init)] if attention else [])
-            )
+            parts = [NoiseEnhancement(channels, kernel_size, literal_init, denoiser)] if noise else []
+            return nn.Sequential(*parts, *([ChannelAttention(channels, 16, literal_init)] if attention else []))
 
         self.alone = nn.ModuleList(alone() for _ in range(streams))
         self.mutual = MutualEnhancement(channels, streams, literal_init) if mutual else nn.Identity()
@@ -94,7 +98,7 @@ class Enhancement(nn.Module):
         return self.mutual([enhance(x) for enhance, x in zip(self.alone, maps, strict=True)])
 
 
-class PEL(nn.Module):
+class PEL(Detector):
     """Progressive enhancement learning: rgb float (N, 3, H, W) in [0, 1], even H and W -> logits (N,), high = fake.
 
     backbone: any EfficientNet of timm with 7 stages; pretrained: start from its ImageNet weights (new layers are
@@ -104,13 +108,13 @@ class PEL(nn.Module):
     attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages.
     literal_init: start the enhancements at random, not as the identity (attention: not with the same gain for all).
     frequency_start: "pretrained" (at stride 2) lets the frequency stream start as the pretrained network, whose first
-    layer its maps repeat; "random" draws its first layers.
+    layer its maps repeat; "random" draws its first layers. denoiser, kernel_size: of the noise blocks, median and 3.
     Raises ValueError for what does not fit; RuntimeError where the ImageNet weights cannot be had.
     """
 
     def __init__(self, backbone="tf_efficientnet_b4", pretrained=True, streams=STREAMS, self_enhancement=True,
                  mutual_enhancement=True, stride=2, drop_rate=0.4, noise_after=(1, 2), enhance_after=(2, 3, 4, 5, 6),
-                 literal_init=False, frequency_start="pretrained"):  # fmt: skip
+                 literal_init=False, frequency_start="pretrained", denoiser="median", kernel_size=3):  # fmt: skip
         super().__init__()
         if tuple(streams) not in (STREAMS, *((s,) for s in STREAMS)):
             raise ValueError(f"streams: needs ('rgb', 'freq'), ('rgb',) or ('freq',), has {streams!r}")
@@ -118,8 +122,8 @@ class PEL(nn.Module):
             raise ValueError(f"stride: needs 1 or 2, so that both streams meet at half the image's size, has {stride}")
         if frequency_start not in ("pretrained", "random"):
             raise ValueError(f"frequency_start: needs 'pretrained' or 'random', has {frequency_start!r}")
-        self.streams, self.stride = tuple(streams), stride
-        self.trunks = nn.ModuleDict({stream: _trunk(backbone, pretrained) for stream in self.streams})
+        self.streams, self.stride, self.frequency_start = tuple(streams), stride, frequency_start
+        self.trunks = nn.ModuleDict({stream: create_trunk(backbone, pretrained) for stream in self.streams})
         if "freq" in self.streams:
             self.frequency_stem = nn.Conv2d(192, FREQUENCY_CHANNELS, 1)
             stem, self.repeated = self.trunks["freq"].conv_stem, 0
@@ -130,27 +134,27 @@ class PEL(nn.Module):
                 self._repeat_first_layer(stem)
         trunk = self.trunks[self.streams[0]]
         self.enhancements = nn.ModuleList(
-            Enhancement(
-                channels,
-                len(self.streams),
-                noise=self_enhancement and index in noise_after,
-                attention=self_enhancement and index in enhance_after,
-                mutual=mutual_enhancement and index in enhance_after,
-                literal_init=literal_init,
-            )
-            for index, channels in enumerate(map(_out_channels, (trunk.conv_stem, *trunk.blocks)))
-        )
+            Enhancement(channels, len(self.streams), self_enhancement and index in noise_after,
+                        self_enhancement and index in enhance_after, mutual_enhancement and index in enhance_after,
+                        literal_init, kernel_size, denoiser)
+            for index, channels in enumerate(map(out_channels, (trunk.conv_stem, *trunk.blocks)))
+        )  # fmt: skip
         self.dropout = nn.Dropout(drop_rate)
         self.classifier = nn.Linear(trunk.num_features * len(self.streams), 1)
         self.to(memory_format=torch.channels_last)  # a third faster, on a CPU as on a GPU
+
+    def prepare(self, items, steps):
+        """Call `standardise_frequencies` with up to 256 items, at equal intervals, unless it is to start at random."""
+        if "freq" in self.streams and self.frequency_start == "pretrained":
+            heard = range(0, len(items), -(-len(items) // 256))
+            self.standardise_frequencies(torch.stack([items[index]["rgb"] for index in heard]))
 
     @torch.no_grad()
     def standardise_frequencies(self, rgb):
         """Rescale the start of the 1x1 convolution: it reads every frequency with mean 0 and deviation 1 over `rgb`.
 
         rgb: training images (N, 3, H, W) in [0, 1]. As PyTorch starts it, it hears the mean of a window a hundred times
-        louder than its fine frequencies. Maps that repeat the pretrained first layer stay as they are. Call it once,
-        before training.
+        louder than its fine frequencies. Maps that repeat the pretrained first layer stay as they are.
         """
         maps = ops.sliding_dct(rgb, self.stride).transpose(0, 1).flatten(1)
         deviation = maps.std(1).clamp_min(1 / 255)  # the chroma of grey images never varies
@@ -182,7 +186,8 @@ class PEL(nn.Module):
 
     def forward_features(self, rgb):
         """Return the last maps of each stream, {stream: (N, C, H/32, W/32)}: the columns of `classifier`, in order."""
-        if rgb.dim() != 4 or rgb.shape[1] != 3 or rgb.shape[2] % 2 or rgb.shape[3] % 2:
+        check_rgb(rgb)
+        if rgb.shape[2] % 2 or rgb.shape[3] % 2:
             raise ValueError(f"rgb: needs shape (N, 3, H, W) with even H and W, has {tuple(rgb.shape)}")
         trunks = self.trunks.values()
         maps = [trunk.bn1(trunk.conv_stem(self._input(rgb, stream))) for stream, trunk in self.trunks.items()]
@@ -190,6 +195,16 @@ class PEL(nn.Module):
         for index, enhance in enumerate(self.enhancements[1:]):
             maps = enhance([trunk.blocks[index](x) for trunk, x in zip(trunks, maps, strict=True)])
         return {s: t.bn2(t.conv_head(x)) for (s, t), x in zip(self.trunks.items(), maps, strict=True)}
+
+    @torch.no_grad()
+    def activation_maps(self, rgb):
+        """Return {stream: float (N, H/32, W/32)}: what each place adds to the evidence for fake; it may be negative.
+
+        The spatial mean of all streams' maps, plus the bias of the head, is the logit. Source: Zhou et al., CVPR 2016.
+        """
+        features = self.forward_features(rgb)
+        pairs = zip(features.items(), self.classifier.weight[0].chunk(len(features)), strict=True)
+        return {stream: torch.einsum("nchw,c->nhw", x, weight) for (stream, x), weight in pairs}
 
     def _input(self, rgb, stream):
         if stream == "rgb":
@@ -202,16 +217,20 @@ def loss(model, batch):
     return F.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"].float())
 
 
-def _trunk(backbone, pretrained):
-    trunk = create_efficientnet(backbone, pretrained)
-    if len(trunk.blocks) != 7:
-        raise ValueError(f"backbone: PEL stands on the 7 stages of an EfficientNet, {backbone} has {len(trunk.blocks)}")
-    trunk.classifier = nn.Identity()
-    return trunk
+@register("PEL", "pel", PEL, loss)
+def options(pel, **changes):
+    return {"backbone": pel.backbone, "pretrained": pel.pretrained, "stride": pel.stride,
+            "frequency_start": pel.frequency_start, **changes}  # fmt: skip
 
 
-def _out_channels(block):
-    return [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels
+@register("RGB", "pel", PEL, loss)
+def rgb_options(pel):
+    return options(pel, streams=["rgb"], self_enhancement=False, mutual_enhancement=False)
+
+
+@register("Freq", "pel", PEL, loss)
+def freq_options(pel):
+    return options(pel, streams=["freq"], self_enhancement=False, mutual_enhancement=False)
 
 
 def _depthwise(channels, literal_init):

@@ -1,97 +1,96 @@
-"""`python -m lib.pel.score METHOD ...` trains detectors of forged faces and writes the score of each test face.
+"""`python -m lib.pel.score [DETECTOR ...]` trains detectors of forged faces and writes the score of each test face.
 
-The networks of PEL's Tables 1-3 (Gu et al., AAAI 2022), trained by the same code on the same faces.
+All those of PEL's Tables 1-3 (Gu et al., AAAI 2022) by default; what is trained and scored already stays as it is.
 """
 
 import argparse
+import functools
+from pathlib import Path
 
 import pandas as pd
 
-from lib import paths
-from lib.data import perturb
-from lib.evaluation.predict import predict
+from lib import detectors, paths
+from lib.evaluation import score_files
 from lib.params import ParamsError, load
-from lib.pel.sets import FaceSets, images_for, spread
-from lib.pel.train import METHODS, trained
-
-SCORES = paths.RESULTS / "scores" / "pel"
-
-
-COLUMNS = ["train", "test", "label", "method", "video", "identity", "frame", "score"]
+from lib.pel import testing, train
+from lib.pel.sets import FaceSets, spread
+from lib.training import checkpoints, staleness
+from lib.training.side_by_side import side_by_side
 
 
-def robustness_test(change, strength):
-    """Return the name of a test of `scores`: "Gaussian blur 7"."""
-    return f"{change} {strength:.3g}"
+def file(name, seed=None):
+    """Return the path of the scores of a detector; seed: where it is not that of params.yaml."""
+    return paths.RESULTS / "scores" / f"{train.weights(name, seed=seed)}.csv"
 
 
-def scores(method, model, params, name, sets):
-    """Return the scores of a network that was trained on the data set `name`: COLUMNS, a row an image and test.
+def run(name, sets, pel, pel_detectors, seed=None):
+    """Train a detector on each training set of a FaceSets, and write the scores of all test faces: testing.COLUMNS.
 
-    test: each of `data_sets`, and each change and strength of perturb.PEL_TABLE3 on up to `curve_images` test faces of
-    the training set, real and fake alike; Add-Net keeps the masks of the unchanged faces.
+    Its tests: each set, and each change of perturb.PEL_TABLE3 on up to `curve_images` test faces of the training set.
     """
+    entry, size, own_seed = detectors.entry(name), sets.faces.size, seed in (None, sets.seed)
+    seed, path = sets.seed if own_seed else seed, file(name, None if own_seed else seed)
+    tests = {test: sets.test(test) for test in sets.names}
+    models, few, keys = {}, {}, {}
+    for source in sets.training():
+        own = source == sets.own
+        weights = train.weights(name, "" if own else source, None if own_seed else seed)
+        budget = train.budget(name, pel, pel_detectors, own)
+        sections = {"pel": pel, "pel_detectors": pel_detectors}
+        models[source], _ = train.train(entry, sets.table(source), sets.faces, budget, seed, weights, **sections)
+        few[source] = spread(tests[source], pel_detectors.curve_images)
+        keys[source] = [checkpoints.config(checkpoints.file(weights))["key"], staleness.images(few[source])]
+    images = {test: staleness.images(table) for test, table in tests.items()}
+    key = staleness.key(trained=keys, tests=images, size=size, seed=sets.seed, code=(testing.__name__, *entry.code))
+    if score_files.fresh(path, key):
+        return
     parts = []
-    for test in sets.names:  # one after the other, since each set may fill the memory
-        part = sets.test(test)
-        parts.append(part.assign(test=test, score=predict(model, images_for(method, part, params.faces.size))))
-    few = spread(sets.test(name), params.pel_detectors.curve_images)
-    images = images_for(method, few, params.faces.size)
-    for change, (function, strengths) in perturb.PEL_TABLE3.items():
-        for strength in strengths[1:]:
-            at = lambda image, rng, function=function, strength=strength: function(image, strength, rng)
-            changed = perturb.Changed(images, few, at, params.seed, fakes_only=False)
-            test = robustness_test(change, strength)
-            parts.append(few.assign(test=test, score=predict(model, changed)))
-    return pd.concat(parts, ignore_index=True).assign(train=name)[COLUMNS]
+    for source, model in models.items():
+        unchanged = testing.scores(entry, model, tests, size)
+        changed = testing.changed_scores(entry, model, few[source], size, sets.seed)
+        parts.append(pd.concat([unchanged, changed]).assign(train=source))
+    score_files.write(path, pd.concat(parts)[testing.COLUMNS], key)
 
 
-def run(method, params, seed=None, sets=None):
-    """Train a method on each training set, write results/scores/pel/METHOD.csv and return what is in it."""
-    sets, rows = sets or FaceSets(params), []
-    for name in sets.training():
-        model, _ = trained(method, params, name, seed, sets)
-        rows.append(scores(method, model, params, name, sets))
-    table = pd.concat(rows, ignore_index=True)
-    write_scores(score_file(method, params, seed), table)
-    return table
+def run_all(names, sets, pel, pel_detectors, seeds=(None,), threads=1):
+    """Call `run` for detectors and seeds side by side, those that take longest first; threads: of each, 0 for all."""
+    sets.cut()
+    jobs = [(name, seed) for seed in seeds for name in sorted(names, key=lambda name: name not in train.LONGER)]
+    side_by_side(functools.partial(_run, sets, pel, pel_detectors), jobs, threads=threads)
 
 
-def write_scores(file, table):
-    """Write a table of scores, six digits a score."""
-    paths.replace(file, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g"))
+def _run(sets, pel, pel_detectors, job):
+    name, seed = job
+    run(name, sets, pel, pel_detectors, seed)
 
 
-def read_scores(file):
-    """Return a table of scores; names that are numbers stay text, so that 000 is not 0."""
-    return pd.read_csv(file, dtype={"video": str, "identity": str})
+def read(names=None, seed=None):
+    """Return the scores of detectors, of all by default, as one table with a column network.
+
+    Raises FileNotFoundError, with the stage that makes them, where one has none.
+    """
+    names = detectors.names("pel") if names is None else names
+    return pd.concat([score_files.read(file(name, seed)).assign(network=name) for name in names], ignore_index=True)
 
 
-def score_file(method, params, seed=None):
-    """Return the path of the scores of a method."""
-    return SCORES / (method + ("" if seed in (None, params.seed) else f"_seed{seed}") + ".csv")
-
-
-def read(params, methods=METHODS, seed=None):
-    """Return the scores of methods as one table with a column network; what has no score file is trained now."""
-    sets, parts = FaceSets(params), []
-    for method in methods:
-        file = score_file(method, params, seed)
-        table = read_scores(file) if file.is_file() else run(method, params, seed, sets)
-        parts.append(table.assign(network=method))
-    return pd.concat(parts, ignore_index=True)
+def main(arguments=None):
+    known = detectors.names("pel")
+    parser = argparse.ArgumentParser(prog="python -m lib.pel.score", description=__doc__.splitlines()[0])
+    parser.add_argument("detectors", choices=known, nargs="*", metavar="DETECTOR", help=", ".join(known))
+    parser.add_argument("--seed", type=int, help="another one than that of params.yaml")
+    given, params = parser.parse_args(arguments), load()
+    sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
+    threads = 0 if params.scale == "paper" else 1
+    run_all(given.detectors or known, sets, params.pel, params.pel_detectors, [given.seed], threads)
+    if not given.detectors and given.seed in (None, params.seed):
+        others = [source for source in sets.training() if source != sets.own]
+        stems = {Path(train.weights(name, source)).name for name in known for source in ("", *others)}
+        for folder in (paths.CHECKPOINTS, paths.HISTORY, paths.RESULTS / "scores"):
+            score_files.keep_only(folder / "pel", stems)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("methods", choices=METHODS, nargs="+", metavar="METHOD", help=", ".join(METHODS))
-    parser.add_argument("--seed", type=int)
-    arguments = parser.parse_args()
     try:
-        params = load()
-        sets = FaceSets(params)
-        sets.cut()
-        for method in arguments.methods:
-            run(method, params, arguments.seed, sets)
+        main()
     except ParamsError as error:
         raise SystemExit(f"params.yaml: {error}") from None

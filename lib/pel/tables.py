@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from lib import paths
+from lib import detectors
 from lib.data import perturb
-from lib.evaluation import report
-from lib.evaluation.metrics import metrics
+from lib.evaluation import report, resampling
+from lib.evaluation.metrics import metrics, weighted
 from lib.pel.ablations import COMPONENTS, DENOISERS
-from lib.pel.score import robustness_test
 from lib.pel.sets import SETS
-from lib.pel.train import METHODS
+from lib.pel.testing import robustness_test
+
+METHODS = detectors.names("pel")
 
 # Our names in the rows of Tables 1, 2 and 3; a star there marks a network that the authors trained themselves.
 ROWS = {
@@ -19,8 +20,8 @@ ROWS = {
     "pel_table2": {"PEL": "Ours", **{name: f"{name}*" for name in METHODS[1:5]}},
     "pel_table3": {"PEL": "Ours", "Add-Net": "AddNet*", "F3-Net": "F3Net*", "Multi-Att": "Multi-att*"},
 }
-COLUMNS1 = {"FF++(HQ)": "HQ", "FF++(LQ)": "LQ", "WildDeepfake": "WDF"}
-COLUMNS3 = {"Gaussian noise": "gn", "Salt & Pepper": "sp", "Gaussian blur": "gb"}
+TABLE1_COLUMNS = {"FF++(HQ)": "HQ", "FF++(LQ)": "LQ", "WildDeepfake": "WDF"}
+TABLE3_COLUMNS = {"Gaussian noise": "gn", "Salt & Pepper": "sp", "Gaussian blur": "gb"}
 CHOSEN = {"Gaussian noise": 2, "Salt & Pepper": 3, "Gaussian blur": 2}
 """Position in perturb.PEL_TABLE3 of the strength of Table 3: variance 0.001, 5 % of the pixels, kernel 7."""
 
@@ -34,7 +35,7 @@ def parts(scores, *keys):
 
 
 def measure(part, seed=0, n_bootstrap=1000):
-    """Return evaluate.metrics of a table with a column score."""
+    """Return `metrics` of a table with a column score."""
     return metrics(part, part["score"], n_bootstrap=n_bootstrap, seed=seed)
 
 
@@ -46,15 +47,15 @@ def table1(scores, seed=0):
     rows = {}
     for network, trained, test, part in parts(scores, "network", "train", "test"):
         qualities = trained.startswith("FF++") and test.startswith("FF++")
-        if test in COLUMNS1 and (trained == test or qualities):
+        if test in TABLE1_COLUMNS and (trained == test or qualities):
             name = ROWS["pel_table1"].get(network, network)
             name += "" if trained == test else f" (trained on {trained})"
-            result, column = measure(part, seed), COLUMNS1[test]
+            result, column = measure(part, seed), TABLE1_COLUMNS[test]
             cells = report.cell(f"{column}_acc", result, "frame_accuracy")
             cells |= report.cell(f"{column}_auc", result, "frame_auc")
-            rows.setdefault(name, {"method": name}).update(cells)
-    ordered = sorted(rows.values(), key=lambda row: "(trained" in row["method"])
-    return pd.DataFrame(ordered, columns=None if rows else ["method"])
+            rows.setdefault(name, {"detector": name}).update(cells)
+    ordered = sorted(rows.values(), key=lambda row: "(trained" in row["detector"])
+    return pd.DataFrame(ordered, columns=None if rows else ["detector"])
 
 
 def table2(scores, seed=0):
@@ -73,13 +74,13 @@ def table2(scores, seed=0):
         wanted |= {"t1": first} if first else {}
         if not wanted:
             continue
-        row = {"train": trained, "method": ROWS["pel_table2"].get(network, network), "t1": first or preferred[0]}
+        row = {"train": trained, "detector": ROWS["pel_table2"].get(network, network), "t1": first or preferred[0]}
         for column, test in wanted.items():
             result = measure(others[test].reset_index(drop=True), seed)
             row |= report.cell(f"{column}_auc", result, "frame_auc")
             row |= report.cell(f"{column}_eer", result, "frame_eer")
         rows.append(row)
-    return pd.DataFrame(rows, columns=None if rows else ["train", "method", "t1"])
+    return pd.DataFrame(rows, columns=None if rows else ["train", "detector", "t1"])
 
 
 def robustness(scores, seed=0):
@@ -88,20 +89,18 @@ def robustness(scores, seed=0):
     Columns network, train, change, strength, step (its position), and those of `delta`: before is what the network says
     of the same frames unchanged.
     """
-    rows = []
+    rows, keys = [], ["method", "video", "frame"]
     for network, trained, part in parts(scores, "network", "train"):
         tests = dict(list(part.groupby("test")))
         for change, (_, strengths) in perturb.PEL_TABLE3.items():
             for step, strength in enumerate(strengths):
-                first = tests.get(robustness_test(change, strengths[1]))
-                after = first if step == 0 else tests.get(robustness_test(change, strength))
+                after = tests.get(robustness_test(change, strengths[max(step, 1)]))
                 if after is None or trained not in tests:
                     continue
-                keys = ["method", "video", "frame"]
                 pairs = after.merge(tests[trained][[*keys, "score"]], on=keys, suffixes=("", "_before"))
-                changed = pairs["score_before"] if step == 0 else pairs["score"]
+                changed = pairs["score"] if step else pairs["score_before"]
                 row = {"network": network, "train": trained, "change": change, "strength": strength, "step": step}
-                rows.append({**row, **delta(pairs, pairs["score_before"], changed, seed)})
+                rows.append(row | delta(pairs, pairs["score_before"], changed, seed))
     return pd.DataFrame(rows)
 
 
@@ -112,43 +111,30 @@ def delta(table, before, after, seed=0, draws=1000):
     dauc, dacc_low ... (95 % of `draws` resamples of the identities, the same for both), fake_rate, frames.
     """
     label, before, after = (np.asarray(column) for column in (table["label"], before, after))
-    codes, names = pd.factorize(table["identity"])
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    right = [np.bincount(codes, (s > 0.5) == label, len(names)) for s in (before, after)]
-    counts = np.bincount(codes, minlength=len(names))
-    spread = {"dacc": 100 * drawn @ (right[1] - right[0]) / (drawn @ counts)}
-    wins = [_wins(label, s, codes, len(names)) for s in (before, after)]
-    pairs = np.outer(np.bincount(codes, label == 0, len(names)), np.bincount(codes, label == 1, len(names)))
-    with np.errstate(invalid="ignore"):  # a resample without real or without fake faces is left out below
-        resampled = [np.einsum("ri,ij,rj->r", drawn, each, drawn, optimize=True) for each in (wins[1] - wins[0], pairs)]
-        spread["dauc"] = resampled[0] / resampled[1]
+    gained = ((after > 0.5) == label).astype(int) - ((before > 0.5) == label)  # 1: only right after, -1: only before
+
+    def change(weights):
+        old, new = (weighted(label, score, weights)[1] for score in (before, after))
+        dauc = np.round(new - old, 12) + 0.0  # of equal AUCs 0, not 1e-16 that would be taken for a difference
+        return np.stack([100 * (weights @ gained) / weights.sum(1), dauc])
+
+    low, high = resampling.interval(table["identity"], change, draws, seed)
     old, new = ((100 * ((s > 0.5) == label).mean(), roc_auc_score(label, s)) for s in (before, after))
-    result = {"accuracy": new[0], "auc": new[1], "dacc": new[0] - old[0], "dauc": new[1] - old[1]}
-    for key, values in spread.items():
-        result[f"{key}_low"], result[f"{key}_high"] = np.nanpercentile(values, [2.5, 97.5])
-    return result | {"fake_rate": (after > 0.5).mean(), "frames": len(label)}
-
-
-def _wins(label, score, codes, count):
-    """Return (count, count): how often a real face of identity i scores below a fake one of identity j; ties half."""
-    wins = np.zeros((count, count))
-    real = [np.sort(score[(codes == i) & (label == 0)]) for i in range(count)]
-    for j in range(count):
-        fake = score[(codes == j) & (label == 1)]
-        for i in range(count):
-            wins[i, j] = sum(np.searchsorted(real[i], fake, side).sum() for side in ("left", "right")) / 2
-    return wins
+    result = {"accuracy": new[0], "auc": new[1], "fake_rate": (after > 0.5).mean(), "frames": len(label)}
+    for i, key in enumerate(("dacc", "dauc")):
+        result |= {key: new[i] - old[i], f"{key}_low": low[i], f"{key}_high": high[i]}
+    return result
 
 
 def table3(robust):
     """Return Table 3 from what `robustness` returns: the deltas at the strengths CHOSEN."""
     rows = {}
     for row in robust.to_dict("records"):
-        name, column = ROWS["pel_table3"].get(row["network"], row["network"]), COLUMNS3[row["change"]]
         if row["step"] == CHOSEN[row["change"]]:
+            name, column = ROWS["pel_table3"].get(row["network"], row["network"]), TABLE3_COLUMNS[row["change"]]
             cells = {f"{column}_{key}": row[key] for key in row if key.startswith(("dacc", "dauc"))}
-            rows.setdefault((row["train"], name), {"data": row["train"], "method": name}).update(cells)
-    return pd.DataFrame(list(rows.values()), columns=None if rows else ["data", "method"])
+            rows.setdefault((row["train"], name), {"data": row["train"], "detector": name}).update(cells)
+    return pd.DataFrame(list(rows.values()), columns=None if rows else ["data", "detector"])
 
 
 def table4(results, seed=0):
@@ -163,7 +149,7 @@ def table4(results, seed=0):
 
 def table5(results, seed=0):
     """Return Table 5 from {row of DENOISERS: scores}."""
-    rows = [{"denoiser": d, **_cells(results[name], seed)} for name, d in DENOISERS.items() if name in results]
+    rows = [{"denoiser": d, **_cells(results[name], seed)} for name, (d, *_) in DENOISERS.items() if name in results]
     return pd.DataFrame(rows)
 
 
@@ -173,18 +159,15 @@ def _cells(part, seed):
 
 
 def beside(name, ours):
-    """Return evaluate.compare with a column "paper's row": which numbers the paper quotes, which its authors measured.
+    """Return report.compare with a column "paper's row": which numbers the paper quotes, which its authors measured.
 
     In Table 1 all but the last row are quoted, except the cells with a star; the rest are the authors' own runs.
     """
-    both = report.compare(name, ours)
-    paper = pd.read_csv(paths.PAPER_TABLES / f"{name}.csv", dtype=str)
+    both, paper = report.compare(name, ours), report.paper_table(name)
     keys = [column for column in paper if column in report.ROW_NAMES]
-    paper["paper's row"] = "own run"
+    source = pd.Series("own run", index=paper.index)
     if name == "pel_table1":
         starred = paper.drop(columns=keys).apply(lambda column: column.str.endswith("*")).any(axis=1)
-        quoted = paper["method"] != "Ours"
-        paper.loc[quoted, "paper's row"] = np.where(starred, "quoted, * own run", "quoted")[quoted]
-    source = both[keys].merge(paper, how="left", on=keys)["paper's row"].fillna("")
-    both.insert(len(keys), "paper's row", source)
+        source = source.where(paper["detector"] == "Ours", np.where(starred, "quoted, * own run", "quoted"))
+    both.insert(len(keys), "paper's row", source.reindex(both.index, fill_value=""))  # the paper's rows come first
     return both

@@ -1,88 +1,77 @@
-"""The networks of PEL's Tables 1 to 3, trained by the same code on the same faces."""
+"""The detectors of PEL's Tables 1 to 3, trained by the same code on the same faces."""
 
+import multiprocessing
 import re
 
-from lib.data.items import Balanced
-from lib.pel import network as pel_network
-from lib.pel.sets import FaceSets, TrainingFaces
-from lib.rivals import add_net, f3_net, meso_net, multi_att, xception
-from lib.training import fit as training
-from lib.training.device import seed_everything
+import pandas as pd
+from sklearn.metrics import roc_auc_score
 
-# The streams of PEL and whether they are enhanced: RGB and Freq are its streams alone and bare.
-STREAMS = {"PEL": (pel_network.STREAMS, True), "RGB": (("rgb",), False), "Freq": (("freq",), False)}
+from lib import detectors, paths
+from lib.data.items import Balanced, FaceImages
+from lib.evaluation.predict import predict
+from lib.training import checkpoints, staleness
+from lib.training.device import device
+from lib.training.fit import fit
+
+LONGER = ("PEL", "RGB")  # have the budget of `pel` on data.forged: they are what PEL's own claim compares
 
 
-METHODS = ("MesoNet", "Xception", "Add-Net", "F3-Net", "Multi-Att", *STREAMS)
+def budget(name, pel, pel_detectors, own=True):
+    """Return the params.Training of a detector; own: it learns from data.forged."""
+    return pel.training if own and name in LONGER else pel_detectors.training
 
 
-def make(method, params, seed):
-    """Return a fresh network (the same for the same seed), its options as in checkpoints, and its loss.
+def weights(name, data_set="", seed=None):
+    """Return the name of the weights of a detector: "pel/PEL".
 
-    Raises ValueError for a method that is not in METHODS, RuntimeError where ImageNet weights cannot be had.
+    data_set: what it learns from, where that is not data.forged ("pel/PEL_FF_LQ"); seed: where it is not that of
+    params.yaml ("pel_seeds/PEL_seed3").
     """
-    settings, size = params.pel_detectors, params.faces.size
-    slim = {"pretrained": settings.pretrained, "width": settings.width}
-    maps = {"backbone": settings.attention_backbone, "pretrained": params.pel.pretrained,
-            "n_maps": settings.attention_maps, "texture_stage": settings.texture_stage}  # fmt: skip
-    makers = {
-        "MesoNet": (meso_net.MesoNet, {"size": size}, meso_net.loss),
-        "Xception": (xception.Xception, slim, xception.loss),
-        "Add-Net": (add_net.ADDNet, slim, add_net.loss),
-        "F3-Net": (f3_net.F3Net, {"size": size, **slim}, xception.loss),
-        "Multi-Att": (multi_att.MultiAtt, maps, multi_att.loss),
-    }
-    if method in STREAMS:
-        streams, enhanced = STREAMS[method]
-        return make_pel(params, streams, enhanced, enhanced, seed)
-    if method not in makers:
-        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-    network, options, loss = makers[method]
-    seed_everything(seed)
-    return network(**options), options, loss
+    parts = [name, *re.findall(r"\w+", data_set), *([] if seed is None else [f"seed{seed}"])]
+    return f"pel{'' if seed is None else '_seeds'}/{'_'.join(parts)}"
 
 
-def make_pel(params, streams, self_enhancement, mutual_enhancement, seed):
-    """Return PEL, or some of its streams, with the options of params.pel; otherwise as `make`."""
-    seed_everything(seed)
-    options = {"backbone": params.pel.backbone, "streams": list(streams), "stride": params.pel.stride,
-               "frequency_start": params.pel.frequency_start,
-               "self_enhancement": self_enhancement, "mutual_enhancement": mutual_enhancement}  # fmt: skip
-    return pel_network.PEL(pretrained=params.pel.pretrained, **options), options, pel_network.loss
+def train(entry, table, faces, budget, seed, name, **sections):
+    """Train a detector on the splits train and val of a table of faces, or load it where nothing has changed since.
 
-
-def trained(method, params, name=None, seed=None, sets=None):
-    """Train a method on the data set `name` (by default data.forged), or load it; return it and its history.
-
-    PEL and RGB on data.forged have the budget of params.pel.training and are the checkpoints pel and pel_rgb; all
-    others have that of params.pel_detectors.training.
+    entry: of lib.detectors; faces: how the table was cut, params.faces; budget: a params.Training; name: of the
+    weights; sections: those of params.yaml that the detector's options read.
+    An epoch has as many fakes as reals, mirrored at random; that with the best AUC on the validation people is kept.
+    Returns the network and its history. Raises ValueError for a table that lacks a split, RuntimeError where ImageNet
+    weights cannot be had.
     """
-    sets, seed = sets or FaceSets(params), params.seed if seed is None else seed
-    own = name in (None, sets.own)
-    settings = params.pel.training if own and method in ("PEL", "RGB") else params.pel_detectors.training
-    model, options, loss = make(method, params, seed)
-    data = TrainingFaces(method, params, sets.table(name or sets.own))
-    config = {"method": method, "model": options}
-    checkpoint = checkpoint_name(method, "" if own else name) + ("" if seed == params.seed else f"_seed{seed}")
-    return model, fit(model, loss, data, settings, checkpoint, seed, config, params)
+    splits = {split: part.reset_index(drop=True) for split, part in table.groupby("split")}
+    if absent := {"train", "val"} - set(splits):
+        raise ValueError(f"no face in split {', '.join(sorted(absent))}: this data set is for testing only")
+    model, options = entry.make(seed, faces.size, **sections)
+    learned, checked = (
+        entry.items(FaceImages(splits[split], faces.size, flip=entry.flip and split == "train", seed=seed), model)
+        for split in ("train", "val")
+    )
+    balanced = Balanced(splits["train"], learned, seed)
+    if hasattr(model, "prepare"):
+        model.prepare(learned, max(1, len(balanced) // budget.batch_size))
+    seen = pd.concat([splits["train"], splits["val"]]).drop(columns="mask", errors="ignore")
+    history = fit(
+        model,
+        entry.loss,
+        balanced,
+        budget,
+        name,
+        seed=seed,
+        depends_on={"images": staleness.images(seen), "size": faces.size, "code": (__name__, *entry.code)},
+        validate=lambda model: {"val_auc": roc_auc_score(splits["val"]["label"], predict(model, checked))},
+        config={"detector": entry.name, "options": options, "faces": faces.model_dump()},
+        decay_at=budget.decay_at,
+        progress=multiprocessing.parent_process() is None,  # else whoever started this process shows how far it is
+    )
+    return model, history
 
 
-def fit(model, loss, data, settings, name, seed, config, params):
-    """Call train.fit on TrainingFaces: as many fakes as reals an epoch, the best by AUC on the validation people kept.
+def load(name):
+    """Return a trained network, in eval mode, and its history; name: of its weights, such as "pel/PEL".
 
-    A frequency stream first hears every frequency equally loud.
+    Raises FileNotFoundError, with the stage that trains it, and ValueError for a file that is no detector.
     """
-    if "freq" in getattr(model, "streams", ()) and params.pel.frequency_start == "pretrained":
-        model.standardise_frequencies(data.sample())
-    balanced = Balanced(data.splits["train"], data.train, seed)
-    if isinstance(model, multi_att.MultiAtt):
-        model.regional.epoch_steps = max(1, len(balanced) // settings.batch_size)
-    config = {**config, "faces": params.faces.model_dump()}
-    return training.fit(model, loss, balanced, settings, name, seed=seed, validate=data.validate, config=config,
-                     decay_at=settings.decay_at)  # fmt: skip
-
-
-def checkpoint_name(method, name=""):
-    """Return the name of the checkpoint of a method trained on data.forged, or else on the data set `name`."""
-    own = {"PEL": "pel", "RGB": "pel_rgb"} if not name else {}
-    return own.get(method, "_".join(["forgery", *re.findall(r"\w+", f"{method} {name}".lower())]))
+    model = detectors.restore(*checkpoints.load(checkpoints.file(name)))
+    return model.to(device()), pd.read_csv(paths.HISTORY / f"{name}.csv")

@@ -6,13 +6,14 @@ released: the five places of the mask are those of its figure; lib/rivals/add_ne
 
 import torch.nn.functional as F
 
-from lib.backbones.xception import check_rgb
-from lib.rivals.xception import Xception
+from lib.detectors import check_rgb, register
+from lib.rivals import xception
+from lib.rivals.add_net_masks import Masked
 
 MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the fifth place
 
 
-class ADDNet(Xception):
+class ADDNet(xception.Xception):
     """ADDNet-2D: rgb float (N, 3, H, W) and mask (N, 1, H, W), both in [0, 1] -> logits (N,), high = fake.
 
     The mask, averaged down to each size, multiplies the image and what comes out of the stem and of blocks 1, 2 and 3.
@@ -41,3 +42,8 @@ def loss(model, batch):
     """Return the binary cross-entropy of a batch {"rgb", "mask" (may be missing), "label"}, 1 = fake; a scalar."""
     logits = model(batch["rgb"], batch.get("mask"))
     return F.binary_cross_entropy_with_logits(logits, batch["label"].float())
+
+
+@register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))
+def options(pel_detectors):
+    return xception.options(pel_detectors)

@@ -1,5 +1,6 @@
 """Where the face and its organs are: five landmarks of each crop, and the attention mask of ADD-Net drawn from them."""
 
+import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from lib.data import cut, face_detectors
+from lib.data import face_detectors
 from lib.data.image import read_image, resize
 
 WORKERS = 2  # threads
@@ -17,29 +18,34 @@ SEARCH = 160  # side in pixels at which crops are searched: they hold one large 
 FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
 
 
-def find(table, progress=True):
-    """Return the landmarks of each face crop of `table` (column path) as shares of its side, float32 (n, 5, 2).
+MINE = threading.local()  # the detector of each thread: OpenCV's networks are not to be shared
+
+
+def find(paths, progress=True):
+    """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
 
     x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
-    finds; NaN where it finds none. Raises as lib.data.image.read_image.
+    finds; NaN where it finds none. Each crop is searched once a process: that takes longer than to train on it.
+    Raises as lib.data.image.read_image.
     """
-    threads, mine = cv2.getNumThreads(), threading.local()
-
-    def search(path):
-        if not hasattr(mine, "detector"):  # OpenCV's networks are not to be shared
-            mine.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
-        boxes, _, points = mine.detector.detect(resize(read_image(path), SEARCH))
-        return points[cut.follow(boxes, None)] / SEARCH if len(boxes) else np.full((5, 2), np.nan)
-
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
-            results = pool.map(search, table["path"])
-            bar = tqdm(results, "landmarks", len(table), leave=False, delay=2, disable=not progress)
-            found = np.array(list(bar), np.float32).reshape(-1, 5, 2)
+            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2, disable=not progress)
+            return np.array(list(bar), np.float32).reshape(-1, 5, 2)
     finally:
         cv2.setNumThreads(threads)
-    return found
+
+
+@functools.cache
+def _search(path):
+    if not hasattr(MINE, "detector"):
+        MINE.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
+    boxes, _, points = MINE.detector.detect(resize(read_image(path), SEARCH))
+    if not len(boxes):
+        return np.full((5, 2), np.nan)
+    return points[(boxes[:, 2:] - boxes[:, :2]).prod(1).argmax()] / SEARCH
 
 
 def attention_mask(landmarks, size):
@@ -78,14 +84,12 @@ def _ellipse(mask, centre, axes, angle, value):
 class Masked(Dataset):
     """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is.
 
-    images: a FaceImages; landmarks: what `find` returns for its table. Masks are kept as uint8.
+    Masks are kept as uint8.
     """
 
-    def __init__(self, images, landmarks):
-        if len(images) != len(landmarks):
-            raise ValueError(f"landmarks: {len(landmarks)} rows for {len(images)} images")
+    def __init__(self, images):
         self.images = images
-        masks = [attention_mask(points, images.size) for points in landmarks]
+        masks = [attention_mask(points, images.size) for points in find(images.paths)]
         self.masks = torch.from_numpy(np.stack(masks) * 255).round().to(torch.uint8)[:, None]
 
     def set_epoch(self, epoch):
@@ -95,8 +99,5 @@ class Masked(Dataset):
         return len(self.images)
 
     def __getitem__(self, index):
-        mask, images = self.masks[index], self.images
-        # The coin of FaceImages, thrown again.
-        if images.flip and np.random.default_rng((images.seed, images.epoch, index)).random() < 0.5:
-            mask = mask.flip(-1)
-        return {**images[index], "mask": mask.float() / 255}
+        item, mask = self.images[index], self.masks[index]
+        return {**item, "mask": (mask.flip(-1) if item["mirrored"] else mask).float() / 255}

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib.backbones.xception import Trunk, check_rgb
+from lib.backbones.xception import Trunk
+from lib.detectors import Detector, check_rgb, register
 from lib.ops.dct import dct_matrix
+from lib.rivals import xception
 
 STREAMS = ("fad", "lfs")
 PRESETS = ("published", "released")
@@ -108,7 +110,7 @@ class MixBlock(nn.Module):
         return [maps[0] + taken[1], maps[1] + taken[0]]
 
 
-class F3Net(nn.Module):
+class F3Net(Detector):
     """F3-Net: rgb float (N, 3, size, size) in [0, 1] -> logits (N,), high = fake; 299 pixels in the paper.
 
     streams: both, or one of "fad" and "lfs". preset: "published" (MixBlock after blocks 7 and 12, sum then logarithm)
@@ -151,3 +153,8 @@ class F3Net(nn.Module):
             if str(number) in self.mix:
                 maps = self.mix[str(number)](maps)
         return self.classifier(self.dropout(torch.cat([x.mean((2, 3)) for x in maps], 1)))[:, 0]
+
+
+@register("F3-Net", "pel", F3Net, xception.loss)
+def options(size, pel_detectors):
+    return {"size": size, **xception.options(pel_detectors)}

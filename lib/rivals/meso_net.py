@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib.backbones.xception import check_rgb
+from lib.detectors import Detector, check_rgb, register
 
 KINDS = ("meso4", "meso_inception4")
 
 
-class MesoNet(nn.Module):
+class MesoNet(Detector):
     """Meso-4 or MesoInception-4: rgb float (N, 3, size, size) in [0, 1] -> logits (N,), high = fake.
 
     kind: "meso4" or "meso_inception4"; size: side of the image, a multiple of 32, 256 in the paper.
@@ -70,6 +70,11 @@ class Inception(nn.Module):
 def loss(model, batch):
     """Return the squared error of the probability, as the paper trains it; batch {"rgb", "label"}, 1 = fake."""
     return F.mse_loss(model(batch["rgb"]).sigmoid(), batch["label"].float())
+
+
+@register("MesoNet", "pel", MesoNet, loss)
+def options(size):
+    return {"size": size}
 
 
 def _conv5(in_channels, out_channels):

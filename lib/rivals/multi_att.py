@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 
-from lib.backbones.efficientnet import create_efficientnet
-from lib.backbones.xception import check_rgb
+from lib.backbones.efficientnet import create_trunk, out_channels
+from lib.detectors import Detector, check_rgb, register
 
 ATTENTION_STAGE = 4  # of the 7 MBConv stages: b5 of the paper
 WEIGHTS = {"loss_class": 1.0, "loss_regional": 0.5, "loss_hidden": 1.0, "loss_match": 0.1}
@@ -92,30 +92,25 @@ class RegionalLoss(nn.Module):
         return within + between
 
 
-class MultiAtt(nn.Module):
+class MultiAtt(Detector):
     """Multi-attentional detection: rgb float (N, 3, H, W) in [0, 1] -> logits (N,), high = fake; released for 380.
 
     backbone: an EfficientNet of timm with 7 stages (AdvProp weights as released; tf_efficientnet_lite0 needs no
     download). n_maps: attention maps; texture_stage: the stage (0 .. 6) whose texture is read, b1 in the paper and most
-    of the cost on a CPU; width: of the projections; epoch_steps: training steps of an epoch, see RegionalLoss.
+    of the cost on a CPU; width: of the projections.
     With `label` (N,), 1 = fake, it returns the losses in place of logits: see `losses`.
     Raises ValueError for what does not fit, RuntimeError where the ImageNet weights cannot be had.
     """
 
     def __init__(self, backbone="tf_efficientnet_b4.ap_in1k", pretrained=True, n_maps=4, texture_stage=0, width=256,
-                 drop_maps=0.25, drop_rate=0.5, epoch_steps=None):  # fmt: skip
+                 drop_maps=0.25, drop_rate=0.5):  # fmt: skip
         super().__init__()
-        self.trunk = create_efficientnet(backbone, pretrained)
-        if len(self.trunk.blocks) != 7:
-            raise ValueError(
-                f"backbone: needs the 7 stages of an EfficientNet, {backbone} has {len(self.trunk.blocks)}"
-            )
-        self.trunk.classifier = nn.Identity()
+        self.trunk = create_trunk(backbone, pretrained)
         self.texture_stage = texture_stage
-        texture, seen = (_out_channels(self.trunk.blocks[index]) for index in (texture_stage, ATTENTION_STAGE))
+        texture, seen = (out_channels(self.trunk.blocks[index]) for index in (texture_stage, ATTENTION_STAGE))
         self.attention = Attention(seen, n_maps)
         self.texture = TextureEnhancement(texture, n_maps)
-        self.regional = RegionalLoss(n_maps, texture, epoch_steps=epoch_steps)
+        self.regional = RegionalLoss(n_maps, texture)
         self.drop_maps, self.dropout = nn.Dropout1d(drop_maps), nn.Dropout(drop_rate)
         self.local = nn.Sequential(
             nn.Linear(n_maps * texture, width), nn.Hardswish(), nn.Linear(width, width), nn.Hardswish()
@@ -123,6 +118,10 @@ class MultiAtt(nn.Module):
         self.final = nn.Sequential(nn.Linear(self.trunk.num_features, width), nn.Hardswish())
         self.ensemble = nn.Sequential(nn.Linear(2 * width, width), nn.Hardswish(), nn.Linear(width, 2))
         self.trunk.to(memory_format=torch.channels_last)
+
+    def prepare(self, items, steps):
+        """Tell the regional loss how many training steps an epoch has."""
+        self.regional.epoch_steps = steps
 
     def forward(self, rgb, label=None):
         check_rgb(rgb)
@@ -198,11 +197,13 @@ def loss(model, batch):
     return model(batch["rgb"], batch["label"])
 
 
+@register("Multi-Att", "pel", MultiAtt, loss)
+def options(pel, pel_detectors):
+    return {"backbone": pel_detectors.attention_backbone, "pretrained": pel.pretrained,
+            "n_maps": pel_detectors.attention_maps, "texture_stage": pel_detectors.texture_stage}  # fmt: skip
+
+
 def _resized(maps, size):
     if tuple(maps.shape[2:]) == tuple(size):
         return maps
     return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=True)
-
-
-def _out_channels(stage):
-    return [layer for layer in stage.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels

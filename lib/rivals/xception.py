@@ -3,10 +3,11 @@
 import torch.nn.functional as F
 from torch import nn
 
-from lib.backbones.xception import Trunk, check_rgb
+from lib.backbones.xception import Trunk
+from lib.detectors import Detector, check_rgb, register
 
 
-class Xception(nn.Module):
+class Xception(Detector):
     """Xception as a detector: rgb float (N, 3, H, W) in [0, 1] -> logits (N,), high = fake; 299 pixels in the paper.
 
     pretrained, width: as in Trunk, which also says what is raised.
@@ -26,3 +27,8 @@ class Xception(nn.Module):
 def loss(model, batch):
     """Return the binary cross-entropy of a batch {"rgb": (N, 3, H, W), "label": (N,), 1 = fake}; a scalar tensor."""
     return F.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"].float())
+
+
+@register("Xception", "pel", Xception, loss)
+def options(pel_detectors):
+    return {"pretrained": pel_detectors.pretrained, "width": pel_detectors.width}

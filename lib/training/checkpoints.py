@@ -3,10 +3,16 @@
 import json
 from pathlib import Path
 
+import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from lib import paths
+
+
+def file(name):
+    """Return the path of the weights `name`, such as "pel/PEL"."""
+    return paths.CHECKPOINTS / f"{name}.safetensors"
 
 
 def save(model, path, config):
@@ -19,19 +25,34 @@ def save(model, path, config):
 def load(path):
     """Read a file that `save` wrote: (state_dict, config).
 
-    Raises FileNotFoundError, with what makes the file, and ValueError for a file that is not safetensors.
+    Raises FileNotFoundError, with the stage that makes the file, and ValueError for a file that is not safetensors.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `make repro` trains them, or give another file")
+        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `{_maker(path)}` trains them")
     try:
-        return load_file(path), _config(path)
+        return load_file(path), config(path)
     except SafetensorError as error:
         raise ValueError(
             f"{paths.show(path)}: not a readable safetensors file ({error}); remove it and train again"
         ) from None
 
 
-def _config(path):
-    with safe_open(path, "pt") as file:
-        return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+def config(path):
+    """Return the configuration inside a safetensors file, or {} where there is no file."""
+    if not Path(path).is_file():
+        return {}
+    with safe_open(path, "pt") as weights:
+        return {key: json.loads(value) for key, value in (weights.metadata() or {}).items()}
+
+
+def _maker(path):
+    """Return the command of the stage that writes a file, or that of all stages."""
+    inside = (
+        Path("checkpoints", path.relative_to(paths.CHECKPOINTS)) if path.is_relative_to(paths.CHECKPOINTS) else path
+    )
+    for name, stage in yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"].items():
+        outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage.get("outs", ())]
+        if any(inside.is_relative_to(out) for out in outs):
+            return f"dvc repro {name}"
+    return "make repro"

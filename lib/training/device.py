@@ -1,4 +1,4 @@
-"""Which device computes, and how its random numbers are seeded."""
+"""Which device computes, how many threads it gets, and how its random numbers are seeded."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""One training loop for every network: seeded, resumable after a kill at any moment, on a CPU, a GPU or many.
+"""The training loop of every detector and re-synthesizer: seeded, resumable after a kill, on a CPU, a GPU or many.
 
 Several processes: start the same program with `accelerate launch --num_processes N`. `batch_size` is the batch of all
 processes together, so the number of processes does not change the loss curve of a network without batch norm. With
@@ -6,22 +6,18 @@ batch norm, CUDA processes share their statistics (SyncBatchNorm); CPU processes
 batch, and the curve differs by as much as those statistics do.
 """
 
-import ast
 import hashlib
-import json
 import time
-from pathlib import Path
 
 import accelerate
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Sampler
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.training.checkpoints import _config, save
+from lib.training import checkpoints, staleness
 from lib.training.device import device, seed_everything
 
 
@@ -58,6 +54,7 @@ def fit(
     name,
     *,
     seed,
+    depends_on,
     validate=None,
     monitor="val_auc",
     mode="max",
@@ -76,19 +73,20 @@ def fit(
     warmup_epochs and workers (processes that read images beside the training). validate(model) returns a dict of floats
     after each epoch; the best epoch by `monitor` is kept (`mode` says whether "max" or "min" is best), the last one
     without `validate`. config is stored with the weights.
+    depends_on: what else decides how the training ends, for `staleness.key`: the images (`staleness.images` of their
+    table), their size and whatever is done to them, and as `code` the modules of model, loss and train_set.
     parameters: the ones to train, or optimiser groups; all that require a gradient where None.
 
     Writes checkpoints/NAME.safetensors and results/history/NAME.csv. A run that was killed continues at its last whole
-    epoch with the same result; a run that had ended is loaded instead of repeated, unless anything that it depends on
-    (settings, seed, data, initial weights, source code) has changed.
+    epoch with the same result; a run that had ended is loaded instead of repeated, unless its key has changed: of
+    `depends_on`, settings, seed, config, the initial weights, or this loop.
+    Raises ValueError where `code` forgets a module, RuntimeError for a loss that is not finite.
     """
-    checkpoint, history_file = paths.CHECKPOINTS / f"{name}.safetensors", paths.HISTORY / f"{name}.csv"
-    unfinished = paths.UNFINISHED / f"{name}.pt"
-    recipe = {"optimizer": optimizer, "decay": decay, "decay_at": list(decay_at), "monitor": monitor, "mode": mode}
-    fingerprint = _fingerprint(model, loss, train_set, settings, seed, recipe)
-
-    if checkpoint.is_file() and history_file.is_file() and _config(checkpoint).get("fingerprint") == fingerprint:
-        model.load_state_dict(load_file(checkpoint))
+    recipe = [optimizer, decay, list(decay_at), monitor, mode]
+    key = _key(model, loss, train_set, settings, seed, config, recipe, depends_on)
+    history_file, unfinished = paths.HISTORY / f"{name}.csv", paths.UNFINISHED / f"{name}.pt"
+    if finished(name, key):
+        model.load_state_dict(checkpoints.load(checkpoints.file(name))[0])
         model.to(device()).eval()
         return pd.read_csv(history_file)
 
@@ -101,31 +99,33 @@ def fit(
         model.to(memory_format=torch.channels_last)
         if accelerator.num_processes > 1:
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    order = EpochSampler(train_set, seed)
     loader = DataLoader(
         train_set,
         min(settings.batch_size, len(train_set)),
-        sampler=order,
+        sampler=EpochSampler(train_set, seed),
         drop_last=True,
         num_workers=getattr(settings, "workers", 0),
         pin_memory=accelerator.device.type == "cuda",
     )
     steps = _optimizer(optimizer, parameters or [p for p in model.parameters() if p.requires_grad], settings)
-    peaks = [group["lr"] for group in steps.param_groups]
     model.to(accelerator.device)
     wrapped, steps, loader = accelerator.prepare(model, steps, loader)
+    warmup, length = getattr(settings, "warmup_epochs", 0), len(loader)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        steps.optimizer, lambda step: learning_rate_factor(step / length, settings.epochs, warmup, decay, decay_at)
+    )
 
     state = {"epoch": 0, "history": [], "best": None, "best_value": None}
     if unfinished.is_file():
         saved = torch.load(unfinished, map_location="cpu", weights_only=True)
-        if saved["fingerprint"] == fingerprint:
-            model.load_state_dict(saved.pop("model"))
-            steps.load_state_dict(saved.pop("optimizer"))
+        if saved.pop("key", None) == key:
+            for part, name_of_part in ((model, "model"), (steps, "optimizer"), (schedule, "schedule")):
+                part.load_state_dict(saved.pop(name_of_part))
             state = saved
 
     bar = tqdm(
-        total=settings.epochs * len(loader),
-        initial=state["epoch"] * len(loader),
+        total=settings.epochs * length,
+        initial=state["epoch"] * length,
         desc=name,
         unit="batch",
         disable=not (progress and accelerator.is_main_process),
@@ -138,24 +138,20 @@ def fit(
             train_set.set_epoch(epoch)
         wrapped.train()
         sums, waited, began = {}, 0.0, time.perf_counter()
-        for step, (seconds, batch) in enumerate(_timed(loader)):
+        for seconds, batch in _timed(loader):
             waited += seconds
-            factor = learning_rate_factor(
-                epoch + step / len(loader), settings.epochs, getattr(settings, "warmup_epochs", 0), decay, decay_at
-            )
-            for group, peak in zip(steps.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
             with accelerator.autocast():
                 losses = loss(wrapped, batch)
             losses = losses if isinstance(losses, dict) else {"loss": losses}
             accelerator.backward(losses["loss"])
             steps.step()
             steps.zero_grad()
-            for key, value in losses.items():
-                sums[key] = sums.get(key, 0) + value.detach().float()
+            schedule.step()
+            for part, value in losses.items():
+                sums[part] = sums.get(part, 0) + value.detach().float()
             bar.update()
         spent = time.perf_counter() - began
-        means = {key: accelerator.reduce(value / len(loader), "mean").item() for key, value in sums.items()}
+        means = {part: accelerator.reduce(value / length, "mean").item() for part, value in sums.items()}
         if not np.isfinite(means["loss"]):
             raise RuntimeError(f"{name}: the loss is {means['loss']} in epoch {epoch + 1}; lower learning_rate")
         measured = [{}]
@@ -165,18 +161,21 @@ def fit(
                 measured = [validate(model)]
             accelerate.utils.broadcast_object_list(measured)
         row = {"epoch": epoch + 1, **means, **measured[0]}
-        shown = {key: f"{value:.4g}" for key, value in row.items() if key in ("epoch", "loss", monitor)}
+        shown = {column: f"{value:.4g}" for column, value in row.items() if column in ("epoch", "loss", monitor)}
         bar.set_postfix(shown | {"waiting for images": f"{waited / spent:.0%}"})
         state["history"].append(row)
         value = epoch if validate is None else row[monitor] if mode == "max" else -row[monitor]
         # Of equally good epochs the last is kept: an AUC of 1 says nothing about the threshold, which settles later.
         if state["best"] is None or value >= state["best_value"]:
             state["best_value"] = value
-            state["best"] = {key: tensor.detach().cpu().clone() for key, tensor in model.state_dict().items()}
+            state["best"] = {part: tensor.detach().cpu().clone() for part, tensor in model.state_dict().items()}
         state["epoch"] = epoch + 1
         if accelerator.is_main_process:
-            whole = {**state, "fingerprint": fingerprint, "model": model.state_dict(), "optimizer": steps.state_dict()}
+            parts = {"model": model, "optimizer": steps, "schedule": schedule}
+            whole = {**state, "key": key, **{part: value.state_dict() for part, value in parts.items()}}
             paths.replace(unfinished, lambda temporary, whole=whole: torch.save(whole, temporary))
+            told = f"{name} {epoch + 1}/{settings.epochs}"
+            paths.replace(unfinished.with_suffix(".txt"), lambda temporary, told=told: temporary.write_text(told))
     bar.close()
 
     model.load_state_dict(state["best"])
@@ -184,10 +183,16 @@ def fit(
     history = pd.DataFrame(state["history"])
     if accelerator.is_main_process:
         paths.replace(history_file, lambda temporary: history.to_csv(temporary, index=False))
-        save(model, checkpoint, {**(config or {}), "fingerprint": fingerprint})
-        unfinished.unlink(missing_ok=True)
+        checkpoints.save(model, checkpoints.file(name), {**(config or {}), "key": key})
+        for file in (unfinished, unfinished.with_suffix(".txt")):
+            file.unlink(missing_ok=True)
     accelerator.wait_for_everyone()
     return pd.read_csv(history_file)
+
+
+def finished(name, key):
+    """Say whether the training NAME has ended and depends on nothing that has changed since."""
+    return (paths.HISTORY / f"{name}.csv").is_file() and checkpoints.config(checkpoints.file(name)).get("key") == key
 
 
 def _optimizer(name, parameters, settings):
@@ -205,41 +210,17 @@ def _timed(loader):
         began = time.perf_counter()
 
 
-def _fingerprint(model, loss, train_set, settings, seed, recipe):
-    """Return a hash of all that decides how a training ends."""
-    digest = hashlib.sha256()
-    decisive = {key: value for key, value in vars(settings).items() if key != "workers"}
-    digest.update(json.dumps([decisive, seed, recipe], sort_keys=True).encode())
-    digest.update(str(len(train_set)).encode())
-    table = getattr(train_set, "table", None)
-    if table is not None:
-        for path, label in zip(table["path"], table["label"], strict=True):
-            digest.update(f"{Path(path).name} {Path(path).stat().st_size} {label}\n".encode())
-    for key, value in model.state_dict().items():
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    for source in _sources(loss, type(train_set), *{type(module) for module in model.modules()}):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(*parts):
-    """Return this file and those of `lib` that hold these functions and classes, or what they import, read as text.
-
-    So a changed network is trained again, and no other, whatever has been imported by now.
-    """
-    known, found = ("lib.backbones", "lib.bts", "lib.data", "lib.ops", "lib.pel", "lib.rivals"), {Path(__file__)}
-    todo = [part.__module__ for part in parts]
-    while todo:
-        name = todo.pop()
-        base = paths.ROOT.joinpath(*name.split("."))
-        file = next((f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()), None)
-        if not name.startswith(known) or file is None or file in found:
-            continue
-        found.add(file)
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):  # what is imported may be a module or something inside one
-                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return sorted(found)
+def _key(model, loss, train_set, settings, seed, config, recipe, depends_on):
+    """Return `staleness.key` of a training. Raises ValueError where a module of `lib` that it runs is not in `code`."""
+    stated = (*depends_on.get("code", ()), __name__)
+    known = {".".join(file.relative_to(staleness.ROOT).with_suffix("").parts) for file in staleness.sources(*stated)}
+    used = {part.__module__ for part in (loss, type(train_set), *map(type, model.modules()))}
+    if forgotten := {module for module in used - known if module.startswith("lib.")}:
+        raise ValueError(f"depends_on: its code leaves out {', '.join(sorted(forgotten))}, which this training runs")
+    decisive = {name: value for name, value in vars(settings).items() if name != "workers"}
+    weights = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        weights.update(name.encode())
+        weights.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    made_of = {"settings": decisive, "seed": seed, "config": config, "recipe": recipe, "weights": weights.hexdigest()}
+    return staleness.key(**made_of, depends_on={**depends_on, "code": None}, code=stated)

@@ -1,7 +1,9 @@
 import os
+import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,10 +11,21 @@ import torch
 from lib import ops
 from lib.ops.median import cpu, eager
 
-pytestmark = pytest.mark.skipif(cpu.library() is None, reason="needs a C++ compiler")
+pytestmark = pytest.mark.skipif(shutil.which(cpu.compiler()) is None, reason="needs a C++ compiler")
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 SHAPES = [(2, 3, 9, 14), (1, 5, 4, 4), (1, 1, 4, 150), (1, 70, 40, 33)]  # the last in several tiles
+
+
+def build():
+    """Build or load the kernels; what would warn a user raises here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cpu.library.__wrapped__() is not None
+
+
+def test_where_a_compiler_exists_the_kernels_are_built_and_nothing_is_printed():
+    build()
 
 
 def random(shape, dtype, layout, ties):
@@ -115,43 +128,61 @@ def test_without_a_compiler_come_the_same_numbers_and_one_line_that_says_why(com
     torch.testing.assert_close(*(torch.tensor(list(map(float, n))) for n in (numbers, expected)))
 
 
-def test_a_failed_build_names_the_compilers_first_complaint(monkeypatch, tmp_path):
-    broken = tmp_path / "noise.cpp"
-    broken.write_text("this is no C++")
+@pytest.fixture
+def broken(monkeypatch, tmp_path):
+    """A copy of the source that no compiler takes, in place of ours."""
+    for file in (cpu.SOURCE, *cpu.SOURCE.parent.glob("*.h")):
+        shutil.copy(file, tmp_path)
+    source = tmp_path / "noise.cpp"
+    source.write_text("this is no C++\n" + source.read_text())
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(cpu, "SOURCE", broken)
+    monkeypatch.setattr(cpu, "SOURCE", source)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_failed_build_names_the_compilers_first_complaint():
     with pytest.warns(UserWarning, match="no compiled CPU kernels.*noise.cpp:1") as notices:
         assert cpu.library.__wrapped__() is None
     assert len(notices) == 1 and "\n" not in str(notices[0].message)
 
 
+@pytest.mark.usefixtures("broken")
+def test_where_a_compiler_exists_a_broken_source_turns_the_first_of_these_tests_red():
+    with pytest.raises(UserWarning, match="no compiled CPU kernels.*noise.cpp:1"):
+        build()
+
+
 def test_code_for_another_processor_is_never_loaded(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setattr(cpu.subprocess, "run", lambda command, cwd, **_: (cwd / "noise.so").touch())
-    monkeypatch.setattr(cpu, "_network_code", str)
-    monkeypatch.setattr(cpu.tempfile, "TemporaryDirectory", lambda dir: _Folder(tmp_path / "build"))
+    monkeypatch.setattr(cpu.subprocess, "run", lambda _, cwd, **__: Path(cwd, "noise.so").touch())
+    monkeypatch.setattr(cpu, "_network", str)
     here = cpu._build()
+    assert cpu._build() == here
     monkeypatch.setattr(cpu, "_processor", lambda: "flags: fewer")
     assert cpu._build() != here
 
 
-class _Folder:
-    def __init__(self, path):
-        self.path = path
-        path.mkdir(exist_ok=True)
+def test_an_edited_header_is_built_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "built"))
+    monkeypatch.setattr(cpu.subprocess, "run", lambda _, cwd, **__: Path(cwd, "noise.so").touch())
+    monkeypatch.setattr(cpu, "_network", str)
+    for file in (cpu.SOURCE, *cpu.SOURCE.parent.glob("*.h")):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(cpu, "SOURCE", tmp_path / "noise.cpp")
+    before = cpu._build()
+    header = tmp_path / "noise_tiles.h"
+    header.write_text(header.read_text() + "// edited\n")
+    assert cpu._build() != before
 
-    def __enter__(self):
-        return self.path
 
-    def __exit__(self, *_):
-        pass
+def test_processes_that_build_at_the_same_time_all_get_the_kernels(tmp_path):
+    program = "from lib.ops.median import cpu; print(bool(cpu.library()))"
+    environment = os.environ | {"TORCH_EXTENSIONS_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", program]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    assert [process.communicate()[0] for process in both] == ["True\n", "True\n"]
+    assert [file.name for file in tmp_path.glob("*/*")] == ["noise.so"]
 
 
 def test_the_kernels_bring_no_second_openmp_into_the_process(compiled):
     assert int(compiled.stdout.splitlines()[0]) <= 1
-
-
-def test_using_the_kernels_prints_nothing():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        cpu.library.__wrapped__()

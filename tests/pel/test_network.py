@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lib import ops
 from lib.backbones.efficientnet import create_efficientnet
 from lib.ops.dct import compose
 from lib.pel.network import PEL, ChannelAttention, Enhancement, MutualEnhancement, NoiseEnhancement, loss
@@ -240,3 +241,47 @@ def test_every_frequency_is_equally_loud_at_the_start():
 def test_an_unknown_start_is_refused():
     with pytest.raises(ValueError, match="frequency_start"):
         lite(frequency_start="loud")
+
+
+def test_the_activation_maps_of_both_streams_add_up_to_the_logit():
+    torch.manual_seed(0)
+    model, rgb = lite().eval(), torch.rand(2, 3, 64, 96)
+    maps = model.activation_maps(rgb)
+    assert list(maps) == ["rgb", "freq"]
+    assert maps["rgb"].shape == maps["freq"].shape == (2, 2, 3)
+    total = sum(stream.mean((1, 2)) for stream in maps.values()) + model.classifier.bias
+    assert torch.allclose(total, model(rgb), atol=1e-5)
+
+
+def test_a_single_stream_has_a_single_activation_map():
+    model = lite(streams=["freq"]).eval()
+    assert list(model.activation_maps(torch.rand(1, 3, 64, 64))) == ["freq"]
+
+
+@pytest.mark.parametrize(("start", "heard"), [("pretrained", [256]), ("random", [])])
+def test_the_frequencies_hear_training_images_at_equal_intervals_unless_they_start_at_random(monkeypatch, start, heard):
+    model, items, calls = (
+        lite(frequency_start=start),
+        [{"rgb": torch.full((3, 8, 8), float(i))} for i in range(512)],
+        [],
+    )
+    monkeypatch.setattr(model, "standardise_frequencies", calls.append)
+    model.prepare(items, 1)
+    assert [len(rgb) for rgb in calls] == heard
+    assert all(rgb[:, 0, 0, 0].tolist() == list(range(0, 512, 2)) for rgb in calls)
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "sizes"), [("mean", 3), ("non_local_means", 3), ("median", 7), ("median", [3, 5])]
+)
+def test_a_noise_block_filters_with_its_own_denoiser(denoiser, sizes):
+    block, x = NoiseEnhancement(3, sizes, denoiser=denoiser), torch.rand(1, 3, 9, 9)
+    torch.nn.init.ones_(block.weight)
+    expected = ops.noise_enhance_ref(x, block.weight, block.bias, sizes, denoiser)
+    assert torch.allclose(block(x), expected, atol=1e-5)
+    assert not torch.allclose(block(x), ops.noise_enhance(x, torch.ones(3), torch.zeros(3)), atol=1e-3)
+
+
+def test_an_unknown_denoiser_is_named_with_those_there_are():
+    with pytest.raises(ValueError, match="^denoiser: 'mode' is not one of median, mean, non_local_means"):
+        lite(denoiser="mode")

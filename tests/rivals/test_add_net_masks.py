@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ def crops(tmp_path):
 
 
 def test_the_landmarks_of_a_crop_lie_in_the_face_and_a_crop_without_one_has_none(crops):
-    found = add_net_masks.find(crops, progress=False)
+    found = add_net_masks.find(crops["path"], progress=False)
     assert found.shape == (3, 5, 2) and found.dtype == np.float32
     left, right, nose, *mouth = found[0]
     assert 0.1 < left[0] < nose[0] < right[0] < 0.9 and left[1] < nose[1] < mouth[0][1] < 1
@@ -55,13 +56,14 @@ def test_landmarks_that_fall_together_still_give_a_mask(points):
     assert np.isfinite(add_net_masks.attention_mask(points, 32)).all()
 
 
-def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path):
+def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path, monkeypatch):
     ramp = np.repeat(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], 3, axis=2).repeat(32, axis=0)
     for name in "abcdefgh":
         write_png(tmp_path / f"{name}.png", ramp)
     table = pd.DataFrame({"path": sorted(map(str, tmp_path.glob("*.png"))), "label": 0})
-    points = np.tile(UPRIGHT * [0.5, 1], (8, 1, 1))  # the face is in the left half
-    items = add_net_masks.Masked(FaceImages(table, 32, flip=True), points)
+    left_half = np.tile(UPRIGHT * [0.5, 1], (8, 1, 1))
+    monkeypatch.setattr(add_net_masks, "find", lambda paths: left_half)
+    items = add_net_masks.Masked(FaceImages(table, 32, flip=True))
     items.set_epoch(3)
     sides = set()
     for item in (items[index] for index in range(len(items))):
@@ -73,8 +75,25 @@ def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path):
     assert sides == {False, True}
 
 
-def test_landmarks_that_do_not_fit_are_named(crops):
+def test_landmarks_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"landmarks: needs shape \(5, 2\), has \(4, 2\)"):
         add_net_masks.attention_mask(UPRIGHT[:4], 32)
-    with pytest.raises(ValueError, match="landmarks: 1 rows for 3 images"):
-        add_net_masks.Masked(FaceImages(crops, 32), UPRIGHT[None])
+
+
+def test_each_face_is_searched_once_whatever_is_made_of_it(crops, monkeypatch):
+    searched = []
+
+    class Detector:
+        def __init__(self, min_face):
+            pass
+
+        def detect(self, rgb):
+            searched.append(rgb.shape)
+            return np.array([[0, 0, 9, 9], [0, 0, 90, 90.0]]), None, np.stack([UPRIGHT, UPRIGHT * 160])
+
+    monkeypatch.setattr(add_net_masks, "MINE", threading.local())
+    monkeypatch.setattr(add_net_masks.face_detectors, "Mtcnn", Detector)
+    first, again = (add_net_masks.Masked(FaceImages(crops, 32)) for _ in range(2))
+    assert searched == [(160, 160, 3)] * 3
+    assert torch.equal(first.masks, again.masks)
+    np.testing.assert_allclose(add_net_masks.find(crops["path"])[1], UPRIGHT, rtol=1e-5)  # of the largest face

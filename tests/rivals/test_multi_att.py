@@ -142,3 +142,8 @@ def test_a_wrong_backbone_or_image_gets_one_line_that_names_it(lite):
         MultiAtt("resnet18", pretrained=False)
     with pytest.raises(ValueError, match="rgb: needs shape"):
         lite(torch.rand(1, 1, 64, 64))
+
+
+def test_before_a_training_the_regional_loss_is_told_the_length_of_an_epoch(lite):
+    lite.prepare([], 7)
+    assert lite.regional.epoch_steps == 7

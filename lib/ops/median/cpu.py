@@ -2,9 +2,7 @@
 
 import ctypes
 import functools
-import glob
 import hashlib
-import logging
 import os
 import platform
 import subprocess
@@ -13,41 +11,22 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch._appdirs import user_cache_dir
 
 from lib.ops.median import selection
-from lib.ops.median.selection import median_network, sort_network
 
 SOURCE = Path(__file__).with_name("noise.cpp")
-SIZES = (3, 5, 7)
-TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # as in noise.cpp
+TYPES = (torch.float32, torch.bfloat16, torch.float16)  # the kernels compute in float32
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-fPIC", "-fopenmp")
-SPECIALIZATION = """
-template <>
-KERNEL void sort_columns<{size}>(const float *const *rows, int64_t count, int64_t n, float *sorted, int64_t plane,
-                                 int64_t stride) {{
-  for (int64_t y = 0; y < count; y++) {{
-    {rows}
-#pragma GCC ivdep
-    for (int64_t j = 0; j < n; j++) {{
-      {sort}
-    }}
-  }}
-}}
-
-template <>
-KERNEL void median_of_columns<{size}>(const float *__restrict sorted, int64_t plane, int64_t stride, int64_t step,
-                                      int64_t count, int64_t n, float *__restrict median, int64_t median_stride) {{
-  for (int64_t y = 0; y < count; y++) {{
-    const float *__restrict s = sorted + y * stride;
-    float *__restrict to = median + y * median_stride;
-#pragma GCC ivdep
-    for (int64_t j = 0; j < n; j++) {{
-      {find}
-    }}
-  }}
-}}
-"""
 VALUES_PER_THREAD = 1 << 15  # below it, waking a thread costs more than it saves
+TENSORS = ("x", "grad", "weight", "bias", "out", "index", "grad_weight", "grad_bias")
+NUMBERS = ("planes", "height", "width", "step", "channels", "size", "threads")
+
+
+class Task(ctypes.Structure):
+    """The struct of the same name in noise_tiles.h."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in TENSORS] + [(name, ctypes.c_int64) for name in NUMBERS]
 
 
 @functools.cache
@@ -55,116 +34,82 @@ def library():
     """Return the compiled kernels as a ctypes library, built where no earlier build fits; None where that fails.
 
     A failure is told once, in one line. The build directory is that of torch.utils.cpp_extension, which the
-    environment variable TORCH_EXTENSIONS_DIR moves.
+    environment variable TORCH_EXTENSIONS_DIR moves. Its `load` is not used: it needs ninja, and a build that is killed
+    leaves a lock for which all later processes wait.
     """
     try:
-        loaded = ctypes.CDLL(str(_build()))
-    except (OSError, subprocess.SubprocessError, RuntimeError) as error:
+        return ctypes.CDLL(str(_build()))
+    except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines() or [type(error).__name__]
         warnings.warn(f"lib.ops: no compiled CPU kernels, PyTorch's own are slower: {reason[0]}", stacklevel=2)
         return None
-    address, size = ctypes.c_void_p, ctypes.c_int64
-    loaded.noise_forward.argtypes = [address] * 5 + [size] * 5 + [ctypes.c_int] * 3
-    loaded.noise_backward.argtypes = [address] * 7 + [size] * 5 + [ctypes.c_int] * 3
-    return loaded
+
+
+def compiler():
+    """Return the command of the C++ compiler."""
+    return os.environ.get("CXX", "c++")
 
 
 def _build():
-    cpp_extension = _cpp_extension()
-    openmp = glob.glob(os.path.join(os.path.dirname(torch.__file__), "lib", "libgomp*"))
-    compiler = cpp_extension.get_cxx_compiler()
-    sources = (SOURCE, *sorted(SOURCE.parent.glob("*.h")), __file__, selection.__file__)
-    code = [Path(file).read_text() for file in sources]
-    key = (*code, compiler, *FLAGS, *openmp, platform.machine(), _processor())
+    openmp = [str(file) for file in Path(torch.__file__).parent.glob("lib/libgomp*")][:1]
+    sources = (SOURCE, *sorted(SOURCE.parent.glob("*.h")), Path(__file__), Path(selection.__file__))
+    key = ([file.read_text() for file in sources], compiler(), FLAGS, openmp, _processor())
     name = f"deepfake_noise_{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}"
-    root = os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()
-    library = Path(root, name, "noise.so")
+    library = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or user_cache_dir("torch_extensions"), name, "noise.so")
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         # Each process builds in a directory of its own; the last step is atomic, so that none waits for another.
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            Path(folder, "networks.h").write_text("\n".join(map(_network_code, SIZES)))
+            Path(folder, "networks.h").write_text("".join(map(_network, (3, 5, 7))))
             run = functools.partial(subprocess.run, cwd=folder, check=True, capture_output=True, text=True)
-            run([compiler, *FLAGS, f"-I{folder}", "-c", str(SOURCE), "-o", "noise.o"])
+            run([compiler(), *FLAGS, f"-I{folder}", "-c", str(SOURCE), "-o", "noise.o"])
             # With PyTorch's OpenMP: a second one in the process would let two pools of threads fight for the cores.
-            run([compiler, "-shared", "noise.o", "-o", "noise.so", *(openmp[:1] or ["-fopenmp"])])
-            os.replace(Path(folder, "noise.so"), library)
+            run([compiler(), "-shared", "noise.o", "-o", "noise.so", *(openmp or ["-fopenmp"])])
+            os.replace(f"{folder}/noise.so", library)
     return library
-
-
-def _cpp_extension():
-    """Import torch.utils.cpp_extension: late, for it is slow, and without its notice that there is no GPU."""
-    logger = logging.getLogger("torch.utils.cpp_extension")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        from torch.utils import cpp_extension
-    finally:
-        logger.setLevel(level)
-    return cpp_extension
 
 
 def _processor():
     """Return what -march=native depends on: a home directory may be shared by machines of several kinds."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+    return platform.machine(), flags
 
 
-def _network_code(size):
-    """Return the C++ of sort_columns<size> and median_of_columns<size>: straight lines in a loop over columns."""
-    wires = [f"v{i}" for i in range(size)]
-    rows = [f"const float *__restrict r{i} = rows[y + {i}];" for i in range(size)]
-    rows += [f"float *__restrict s{i} = sorted + {i} * plane + y * stride;" for i in range(size)]
-    sort = [f"const float v{i} = r{i}[j];" for i in range(size)]
-    for number, (i, j) in enumerate(sort_network(size)):
-        a, b = wires[i], wires[j]
-        wires[i], wires[j] = f"a{number}", f"b{number}"
-        sort.append(f"const float a{number} = minimum({a}, {b}), b{number} = maximum({a}, {b});")
-    sort += [f"s{i}[j] = {wire};" for i, wire in enumerate(wires)]
-
-    places = [divmod(value, size) for value in range(size * size)]
-    find = [f"const float v{n} = s[{row} * plane + {column} * step + j];" for n, (row, column) in enumerate(places)]
-    for value, (name, a, b) in enumerate(median_network(size), size * size):
-        find.append(f"const float v{value} = {name}imum(v{a}, v{b});")
-    find.append(f"to[j] = v{value};")
-    rows, (sort, find) = "\n    ".join(rows), ("\n      ".join(lines) for lines in (sort, find))
-    return SPECIALIZATION.format(size=size, rows=rows, sort=sort, find=find)
+def _network(size):
+    """Return Network<size> of noise_forward.h."""
+    median = tuple((int(name == "max"), a, b) for name, a, b in selection.median_network(size))
+    tables = f"sort[][2] = {selection.sort_network(size)}, median[][3] = {median}".translate(str.maketrans("()", "{}"))
+    return f"template <> struct Network<{size}> {{ static constexpr int {tables}; }};\n"
 
 
 def forward(x, weight, bias, size, needs_index):
     """Run noise.cpp: arguments and results as in lib.ops.median.eager; x contiguous or channels_last."""
-    out = torch.empty_like(x)
+    out = torch.empty_like(x, dtype=torch.float32)
     index = torch.empty_like(x, dtype=torch.uint8) if needs_index else None
-    weight, bias = _floats(weight), _floats(bias)
-    tensors = map(_address, (x, weight, bias, out, index))
-    library().noise_forward(*tensors, *_plan(x, size))
-    return out, index
+    _run("noise_forward", size, x=x.float(), weight=_floats(weight), bias=_floats(bias), out=out, index=index)
+    return out.to(x.dtype), index
 
 
 def backward(grad, x, weight, index, size):
     """Run noise.cpp: arguments and results as in lib.ops.median.eager; grad, x and index of one memory format."""
-    grad_x = torch.empty_like(grad)
-    weight = _floats(weight)
-    grad_weight, grad_bias = (None, None) if weight is None else (torch.empty_like(weight), torch.empty_like(weight))
-    tensors = map(_address, (grad, x, weight, index, grad_x, grad_weight, grad_bias))
-    library().noise_backward(*tensors, *_plan(grad, size))
-    return grad_x, grad_weight, grad_bias
+    out, weight = torch.empty_like(grad, dtype=torch.float32), _floats(weight)
+    sums = (None, None) if weight is None else (torch.empty_like(weight), torch.empty_like(weight))
+    _run("noise_backward", size, grad=grad.float(), x=None if weight is None else x.float(), weight=weight,
+         index=index, out=out, grad_weight=sums[0], grad_bias=sums[1])  # fmt: skip
+    return out.to(grad.dtype), *sums
 
 
-def _plan(x, size):
-    count, channels, height, width = x.shape
-    plain = x.is_contiguous()
-    threads = max(1, min(torch.get_num_threads(), x.numel() // VALUES_PER_THREAD))
-    planes, step = (count * channels, 1) if plain else (count, channels)
-    return planes, height, width, step, channels, TYPES[x.dtype], size, threads
+def _run(function, size, out, **tensors):
+    """Call a function of noise.cpp. Its work is planes of height x width x step values: see there."""
+    count, channels, height, width = out.shape
+    planes, step = (count * channels, 1) if out.is_contiguous() else (count, channels)
+    threads = max(1, min(torch.get_num_threads(), out.numel() // VALUES_PER_THREAD))
+    addresses = {name: None if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
+    numbers = dict(zip(NUMBERS, (planes, height, width, step, channels, size, threads), strict=True))
+    getattr(library(), function)(ctypes.byref(Task(out=out.data_ptr(), **addresses, **numbers)))
 
 
 def _floats(values):
     return values if values is None else values.detach().to(torch.float32).contiguous()
-
-
-def _address(tensor):
-    return None if tensor is None else tensor.data_ptr()

@@ -7,26 +7,10 @@
 #include "noise_backward.h"
 #include "noise_forward.h"
 
-// Both return 0, or 1 where there is no code for `size`. weight == nullptr: the median alone. index == nullptr: nothing
-// to store, no gradient will be asked for.
-extern "C" int noise_forward(const void *x, const float *weight, const float *bias, void *out, uint8_t *index,
-                             int64_t planes, int64_t height, int64_t width, int64_t step, int64_t channels, int type,
-                             int size, int threads) {
-  const Task t{x, nullptr, weight, bias, out, index, nullptr, nullptr, planes, height, width, step, channels, type,
-               threads};
-  if (size == 3) return forward<3>(t), 0;
-  if (size == 5) return forward<5>(t), 0;
-  if (size == 7) return forward<7>(t), 0;
-  return 1;
+extern "C" void noise_forward(const Task *t) {
+  (t->size == 3 ? forward<3> : t->size == 5 ? forward<5> : forward<7>)(*t);
 }
 
-extern "C" int noise_backward(const void *grad, const void *x, const float *weight, uint8_t *index, void *grad_x,
-                              float *grad_weight, float *grad_bias, int64_t planes, int64_t height, int64_t width,
-                              int64_t step, int64_t channels, int type, int size, int threads) {
-  const Task t{x, grad, weight, nullptr, grad_x, index, grad_weight, grad_bias, planes, height, width, step, channels,
-               type, threads};
-  if (size == 3) return backward<3>(t), 0;
-  if (size == 5) return backward<5>(t), 0;
-  if (size == 7) return backward<7>(t), 0;
-  return 1;
+extern "C" void noise_backward(const Task *t) {
+  (t->size == 3 ? backward<3> : t->size == 5 ? backward<5> : backward<7>)(*t);
 }

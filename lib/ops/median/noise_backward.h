@@ -105,7 +105,7 @@ void backward(const Task &t) {
       const Span to_y = targets(ys, t.height, radius), to_x = targets(xs, t.width, radius);
       const Block block(to_y.grown(2 * radius), to_x.grown(2 * radius), step);
       const auto row = [&](int64_t y) { return block.at(y, block.x.first); };
-      read(t, block, plane, static_cast<const uint8_t *>(t.index), 0, index);
+      read<uint8_t>(t, block, plane, t.index, 0, index);
       read(t, block, plane, t.grad, 0, t.weight ? grad : sent);
       if (t.weight) {
         const Span from_y = to_y.grown(radius).within(t.height), from_x = to_x.grown(radius).within(t.width);
@@ -146,7 +146,7 @@ void backward(const Task &t) {
         const int64_t j = block.at(y, xs.first), n = xs.size() * step;
         if (t.weight)
           for (int64_t i = j; i < j + n; i++) sum[i] = grad[i] + sent[i] - sum[i];
-        store(t.out, ((plane * t.height + y) * t.width + xs.first) * step, sum + j, n, t.type);
+        std::copy_n(sum + j, n, t.out + ((plane * t.height + y) * t.width + xs.first) * step);
       }
     }
   }

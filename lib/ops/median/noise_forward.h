@@ -6,16 +6,62 @@
 
 namespace {
 
+// sort: pairs of values; median: {maximum or not, two values}. Written from lib/ops/median/selection.py for K = 3, 5, 7.
+template <int K>
+struct Network;
+#include "networks.h"
+
+// Call f with 0, 1, ... each a constant for the compiler, so that a network becomes straight lines without an array.
+template <class F, int... I>
+inline INLINE void each(std::integer_sequence<int, I...>, F f) {
+  (f(std::integral_constant<int, I>()), ...);
+}
+template <int N>
+using Numbers = std::make_integer_sequence<int, N>;
+
 // Sort the K values above each other for `count` rows of n columns: rows[y] .. rows[y + K - 1] to row y of K planes.
 template <int K>
 KERNEL void sort_columns(const float *const *rows, int64_t count, int64_t n, float *sorted, int64_t plane,
-                         int64_t stride);
+                         int64_t stride) {
+  for (int64_t y = 0; y < count; y++) {
+    const float *from[K];
+    each(Numbers<K>(), [&](auto i) INLINE { from[i] = rows[y + i]; });
+    float *const to = sorted + y * stride;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; j++) {
+      float v[K];
+      each(Numbers<K>(), [&](auto i) INLINE { v[i] = from[i][j]; });
+      each(Numbers<std::size(Network<K>::sort)>(), [&](auto i) INLINE {
+        float &a = v[Network<K>::sort[i][0]], &b = v[Network<K>::sort[i][1]];
+        const float low = minimum(a, b), high = maximum(a, b);
+        a = low, b = high;
+      });
+      each(Numbers<K>(), [&](auto i) INLINE { to[i * plane + j] = v[i]; });
+    }
+  }
+}
+
 // The median of each window of K sorted columns, `step` apart, for `count` rows of n values.
 template <int K>
-KERNEL void median_of_columns(const float *sorted, int64_t plane, int64_t stride, int64_t step, int64_t count,
-                              int64_t n, float *median, int64_t median_stride);
-
-#include "networks.h"  // both, for K = 3, 5 and 7, written by lib/ops/median/cpu.py from lib/ops/median/selection.py
+KERNEL void median_of_columns(const float *__restrict sorted, int64_t plane, int64_t stride, int64_t step,
+                              int64_t count, int64_t n, float *__restrict median, int64_t median_stride) {
+  constexpr int operations = std::size(Network<K>::median);
+  for (int64_t y = 0; y < count; y++) {
+    const float *__restrict s = sorted + y * stride;
+    float *__restrict to = median + y * median_stride;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < n; j++) {
+      float v[K * K + operations];
+      each(Numbers<K * K>(), [&](auto i) INLINE { v[i] = s[i / K * plane + i % K * step + j]; });
+      each(Numbers<operations>(), [&](auto i) INLINE {
+        constexpr auto &operation = Network<K>::median[i];
+        const float a = v[operation[1]], b = v[operation[2]];
+        v[K * K + i] = operation[0] ? maximum(a, b) : minimum(a, b);
+      });
+      to[j] = v[K * K + operations - 1];
+    }
+  }
+}
 
 KERNEL bool any_nan(const float *values, int64_t n) {
   int found = 0;
@@ -86,13 +132,13 @@ struct Forward {
     if (!direct(plane, tiles.y(tile), tiles.x(tile))) copied(plane, tiles.y(tile), tiles.x(tile));
   }
 
-  // Straight from x to out; false where that is not possible, for an index, another type or a NaN.
+  // Straight from x to out; false where that is not possible, for an index or a NaN.
   bool direct(int64_t plane, Span ys, Span xs) {
-    if (t.index || t.type != FLOAT32) return false;
+    if (t.index) return false;
     const Span rows = ys.grown(radius).within(t.height);
     const int64_t step = t.step, length = t.width * step, n = xs.size() * step;
-    const float *const from = static_cast<const float *>(t.x) + plane * t.height * length;
-    float *const to = static_cast<float *>(t.out) + (plane * t.height + ys.first) * length + xs.first * step;
+    const float *const from = t.x + plane * t.height * length;
+    float *const to = t.out + (plane * t.height + ys.first) * length + xs.first * step;
     const Span read = xs.grown(radius), inside = read.within(t.width);
     const bool whole = tiles.columns == 1;
     for (int64_t y = rows.first; y < (whole ? rows.first + 1 : rows.last); y++)
@@ -155,7 +201,7 @@ struct Forward {
     for (int64_t y = ys.first; y < ys.last; y++) {
       const int64_t to = ((plane * t.height + y) * t.width + xs.first) * t.step;
       const int64_t from = (y - ys.first) * block.stride;
-      store(t.out, to, result + from, n, t.type);
+      std::copy_n(result + from, n, t.out + to);
       if (t.index) std::memcpy(t.index + to, index + from, n);
     }
   }

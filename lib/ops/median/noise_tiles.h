@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace {
 
 using std::int64_t;
 using std::uint8_t;
-using std::uint16_t;
-using std::uint32_t;
 
 constexpr int64_t CHUNK = 1024;  // values that go through all steps together; a multiple of every vector's length
 
@@ -22,48 +22,17 @@ inline float maximum(float a, float b) { return a > b ? a : b; }
 
 // The loops that do the work stay functions of their own: only then do compilers see that their arguments do not overlap.
 #define KERNEL __attribute__((noinline))
+#define INLINE __attribute__((always_inline))
 
-enum Type { FLOAT32, BFLOAT16, FLOAT16 };
-
+// One call, as lib/ops/median/cpu.py fills it in. weight == nullptr: the median alone. index == nullptr: nothing to
+// store, no gradient will be asked for.
 struct Task {
-  const void *x, *grad;
-  const float *weight, *bias;
-  void *out;
+  const float *x, *grad, *weight, *bias;
+  float *out;
   uint8_t *index;
   float *grad_weight, *grad_bias;
-  int64_t planes, height, width, step, channels;
-  int type, threads;
+  int64_t planes, height, width, step, channels, size, threads;
 };
-
-template <class To, class From>
-inline To bits(From value) {
-  static_assert(sizeof(To) == sizeof(From), "");
-  To result;
-  std::memcpy(&result, &value, sizeof(To));
-  return result;
-}
-
-inline float from_bfloat16(uint16_t value) { return bits<float>(uint32_t(value) << 16); }
-
-inline uint16_t to_bfloat16(float value) {
-  const uint32_t b = bits<uint32_t>(value);
-  return value != value ? 0x7fc0 : (b + 0x7fff + ((b >> 16) & 1)) >> 16;
-}
-
-inline float from_float16(uint16_t value) {
-  const uint32_t magnitude = value & 0x7fff;
-  const float scaled = bits<float>(magnitude << 13) * 0x1p112f;  // moves the exponent's bias from 15 to 127
-  const uint32_t b = magnitude < 0x7c00 ? bits<uint32_t>(scaled) : (magnitude << 13) | 0x7f800000;
-  return bits<float>(b | uint32_t(value & 0x8000) << 16);
-}
-
-inline uint16_t to_float16(float value) {
-  const uint32_t b = bits<uint32_t>(value), magnitude = b & 0x7fffffff;
-  const uint32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-  const uint32_t subnormal = bits<uint32_t>(bits<float>(magnitude) + 0.5f) - 0x3f000000;  // the addition rounds
-  const uint32_t finite = magnitude < 0x38800000 ? subnormal : std::min(normal, 0x7c00u);
-  return (magnitude > 0x7f800000 ? 0x7e00 : magnitude >= 0x47800000 ? 0x7c00 : finite) | (b >> 16 & 0x8000);
-}
 
 // 1 / (1 + exp(-x)), relative error below 1e-6; NaN stays NaN.
 inline float sigmoid(float x) {
@@ -81,49 +50,26 @@ inline float sigmoid(float x) {
   p = p * rest + 0.5f;
   p = p * rest + 1;
   p = p * rest + 1;
-  const float power = bits<float>((bits<int32_t>(rounded) - 0x4b400000 + 127) << 23);
+  int32_t bits;
+  std::memcpy(&bits, &rounded, sizeof bits);
+  bits = (bits - 0x4b400000 + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
   return 1 / (1 + p * power);
 }
 
 // Positions beyond the border mirror those inside it; the border itself is not repeated.
 inline int64_t mirror(int64_t i, int64_t size) { return i < 0 ? -i : i < size ? i : 2 * (size - 1) - i; }
 
-inline void load(uint8_t *to, const uint8_t *from, int64_t n, int) { std::memcpy(to, from, n); }
-
-inline void load(float *to, const float *from, int64_t n, int) { std::memcpy(to, from, n * sizeof(float)); }
-
-void load(float *__restrict to, const uint16_t *__restrict from, int64_t n, int type) {
-  if (type == BFLOAT16)
-    for (int64_t j = 0; j < n; j++) to[j] = from_bfloat16(from[j]);
-  else
-    for (int64_t j = 0; j < n; j++) to[j] = from_float16(from[j]);
-}
-
-void store(void *to, int64_t offset, const float *__restrict from, int64_t n, int type) {
-  uint16_t *__restrict half = static_cast<uint16_t *>(to) + offset;
-  if (type == FLOAT32)
-    std::memcpy(static_cast<float *>(to) + offset, from, n * sizeof(float));
-  else if (type == BFLOAT16)
-    for (int64_t j = 0; j < n; j++) half[j] = to_bfloat16(from[j]);
-  else
-    for (int64_t j = 0; j < n; j++) half[j] = to_float16(from[j]);
-}
-
 // A thread's working memory, kept from call to call: n values from a cache line on, and on both sides `slack` for what
 // chunks read and write beyond the end and nobody uses.
 template <class T>
 T *memory(int slot, int64_t n, int64_t slack) {
-  static thread_local struct {
-    std::unique_ptr<T[]> start;
-    int64_t size = 0;
-  } slots[8];
+  static thread_local std::vector<T> slots[8];
+  const int64_t line = 64 / sizeof(T), front = (slack + line - 1) / line * line, size = front + n + slack + line;
   auto &s = slots[slot];
-  const int64_t line = 64 / sizeof(T), front = (slack + line - 1) / line * line;
-  if (s.size < front + n + slack) {
-    s.size = front + n + slack;
-    s.start.reset(new T[s.size + line]());
-  }
-  return s.start.get() + front + (64 - reinterpret_cast<uintptr_t>(s.start.get()) % 64) % 64 / sizeof(T);
+  if (int64_t(s.size()) < size) s = std::vector<T>(size);
+  return s.data() + front + (64 - reinterpret_cast<uintptr_t>(s.data()) % 64) % 64 / sizeof(T);
 }
 
 struct Span {
@@ -166,34 +112,26 @@ struct Block {
 };
 
 // Copy the block from a plane of `from`; beyond the image, up to `radius`, what is mirrored there, else zeros.
-template <class To, class From>
-void read(const Task &t, const Block &block, int64_t plane, const From *from, int64_t radius, To *to) {
+template <class T>
+void read(const Task &t, const Block &block, int64_t plane, const T *from, int64_t radius, T *to) {
   const int64_t step = t.step;
   const Span inside = block.x.within(t.width);
   for (int64_t y = block.y.first; y < block.y.last; y++) {
     if (y < -radius || y >= t.height + radius) {
-      std::fill_n(to + block.at(y, block.x.first), block.stride, To(0));
+      std::fill_n(to + block.at(y, block.x.first), block.stride, T(0));
       continue;
     }
-    const From *const row = from + (plane * t.height + mirror(y, t.height)) * t.width * step;
+    const T *const row = from + (plane * t.height + mirror(y, t.height)) * t.width * step;
     const auto pixel = [&](int64_t x) {
-      To *const there = to + block.at(y, x);
       if (x < -radius || x >= t.width + radius)
-        std::fill_n(there, step, To(0));
+        std::fill_n(to + block.at(y, x), step, T(0));
       else
-        load(there, row + mirror(x, t.width) * step, step, t.type);
+        std::copy_n(row + mirror(x, t.width) * step, step, to + block.at(y, x));
     };
     for (int64_t x = block.x.first; x < inside.first; x++) pixel(x);
-    load(to + block.at(y, inside.first), row + inside.first * step, inside.size() * step, t.type);
+    std::copy_n(row + inside.first * step, inside.size() * step, to + block.at(y, inside.first));
     for (int64_t x = inside.last; x < block.x.last; x++) pixel(x);
   }
-}
-
-void read(const Task &t, const Block &block, int64_t plane, const void *from, int64_t radius, float *to) {
-  if (t.type == FLOAT32)
-    read(t, block, plane, static_cast<const float *>(from), radius, to);
-  else
-    read(t, block, plane, static_cast<const uint16_t *>(from), radius, to);
 }
 
 }  // namespace

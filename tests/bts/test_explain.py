@@ -1,4 +1,4 @@
-"""Class activation maps: they add up to the score, point at the place that matters, and survive even maps."""
+"""Maps of the residual detectors point at the place that matters, and those of the re-synthesis at its failures."""
 
 import pytest
 import torch
@@ -6,17 +6,8 @@ import torch
 from lib.backbones.resnet import ResidualDetector
 from lib.bts import explain
 from lib.bts.detector import BeyondTheSpectrum
-from lib.detect import activation_maps
-from lib.evaluation import heat as evaluation_heat
-from lib.pel.network import PEL
 
 RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "scale": 4}
-
-
-@pytest.fixture(scope="module")
-def pel():
-    torch.manual_seed(0)
-    return PEL("tf_efficientnet_lite0", pretrained=False, stride=2).eval()
 
 
 def make_bts(stages):
@@ -25,22 +16,8 @@ def make_bts(stages):
     return BeyondTheSpectrum(RDN, "efficientnet_lite0", stages, weights, 8, [1] * 4, 128).eval()
 
 
-def test_the_maps_of_both_streams_add_up_to_the_logit(pel):
-    rgb = torch.rand(2, 3, 64, 96)
-    maps = activation_maps(pel, rgb)
-    assert list(maps) == ["rgb", "freq"]
-    assert maps["rgb"].shape == maps["freq"].shape == (2, 2, 3)
-    total = sum(stream.mean((1, 2)) for stream in maps.values()) + pel.classifier.bias
-    assert torch.allclose(total, pel(rgb), atol=1e-5)
-
-
-def test_a_single_stream_has_a_single_map():
-    model = PEL("tf_efficientnet_lite0", pretrained=False, streams=["freq"]).eval()
-    assert list(activation_maps(model, torch.rand(1, 3, 64, 64))) == ["freq"]
-
-
 def test_each_stage_of_beyond_the_spectrum_has_a_map_that_tells_places_apart():
-    maps = activation_maps(make_bts([0, 1, 5]), torch.rand(2, 3, 128, 128))
+    maps = explain.residual_maps(make_bts([0, 1, 5]), torch.rand(2, 3, 128, 128))
     assert list(maps) == ["pixel", "stage 1", "stage 5"]
     assert all(len(stream) == 2 and min(stream.shape[1:]) >= explain.SMALLEST for stream in maps.values())
     assert all(stream.flatten(1).std(1).min() > 0 for stream in maps.values())
@@ -61,32 +38,10 @@ def test_grad_cam_at_the_last_layer_is_the_class_activation_map():
 def test_explaining_leaves_the_network_as_it_was():
     model = make_bts([0])
     detector = model.detectors[0]
-    activation_maps(model, torch.rand(1, 3, 128, 128))
+    explain.residual_maps(model, torch.rand(1, 3, 128, 128))
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(layer._forward_hooks for layer in detector.modules())
     assert not detector.training
-
-
-def test_heat_is_scaled_within_each_face_and_an_even_map_is_dark():
-    maps = torch.stack([torch.zeros(4, 4), torch.arange(16.0).reshape(4, 4) - 8])
-    heat = evaluation_heat.to_heat(maps, 32)
-    assert heat.shape == (2, 32, 32)
-    assert heat[0].max() == 0
-    assert (heat[1].min(), heat[1].max()) == (0, 1)
-    assert (heat[1, 0, 0], heat[1, -1, -1]) == (0, 1)
-
-
-def test_the_share_inside_the_mask_is_that_of_the_area_for_a_map_that_knows_nothing():
-    mask = torch.zeros(3, 8, 8)
-    mask[:, :4, :4] = 1
-    heat = torch.stack([torch.ones(8, 8), mask[0], 1 - mask[0]])
-    assert evaluation_heat.share_inside(mask, heat).tolist() == [0.25, 1, 0]
-    assert evaluation_heat.share_inside(mask.bool(), heat).tolist() == [0.25, 1, 0]
-
-
-def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"mask is \(1, 4, 4\), heat \(1, 8, 8\)"):
-        evaluation_heat.share_inside(torch.ones(1, 4, 4), torch.ones(1, 8, 8))
 
 
 class Pixels(torch.nn.Module):

@@ -1,0 +1,112 @@
+"""What all detectors of both papers have in common, and the list of them: one entry each, beside its network.
+
+To add one: a file in lib/rivals with a `Detector` and, above a function that returns its options, `register`; and a
+line in lib/rivals/__init__.py. Stages, tables, `python -m lib.detect --checkpoint` and notebook 10 then know it.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from lib.training.device import seed_everything
+
+FAKE = 1  # position of "fake" where a network has two logits
+
+
+class Detector(nn.Module):
+    """A network that tells fake from real.
+
+    forward: the tensors that `inputs` names, rgb (N,3,H,W) in [0,1] first -> logits, (N,) or (N,2), high or 2nd = fake.
+    size: side of the images that it takes, None for any. One of which a stream or stage says where it looks has
+    activation_maps(rgb) -> {its name: float (N,h,w), what each place adds to the evidence for fake}.
+    """
+
+    inputs = ("rgb",)
+    size = None
+
+    def fake_probability(self, batch):
+        """Return the probability of being fake (N,) of a batch {"rgb": (N,3,H,W), ...}; absent inputs are left out."""
+        logits = self(*(batch[name] for name in self.inputs if name in batch))
+        return logits.sigmoid() if logits.dim() == 1 else logits.softmax(-1)[..., FAKE]
+
+
+def check_rgb(rgb, size=None):
+    """Raise ValueError unless rgb is (N,3,H,W), and `size` pixels high and wide where a network needs that."""
+    if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
+        wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
+        raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A detector by name: its network, its options, and how it learns. See `register`."""
+
+    name: str
+    table: str
+    network: type
+    options: Callable
+    loss: Callable | None
+    flip: bool
+    items: Callable
+
+    @property
+    def code(self):
+        """The modules that a training of this detector depends on, beside the loop and the images."""
+        parts = (self.network, self.options, self.loss, self.items)
+        return tuple(sorted({part.__module__ for part in parts if getattr(part, "__module__", "").startswith("lib.")}))
+
+    def make(self, seed, size, **sections):
+        """Return the fresh network, the same for the same seed, and its options; sections: those of params.yaml."""
+        named = inspect.signature(self.options).parameters
+        options = self.options(**{name: value for name, value in {"size": size, **sections}.items() if name in named})
+        seed_everything(seed)
+        return self.network(**options), options
+
+
+ENTRIES = {}
+
+
+def register(name, table, network, loss=None, flip=True, items=lambda images, model: images):
+    """Add a detector to the list, with the function below as what makes its options.
+
+    name: in tables and files; table: "bts" or "pel", the paper whose tables it stands in; network: a Detector.
+    options(size, SECTION, ...): the keyword arguments of the network, out of the image size and the sections of
+    params.yaml that it names. loss(model, batch): what it learns by, None for one that has `learn` instead; flip: learn
+    from mirrored images, too; items(images, model): what the network reads beside FaceImages, as a Dataset.
+    Where a network has `prepare(items, steps)`, it is called once before a training, with its items and steps an epoch.
+    """
+
+    def add(options):
+        if name in ENTRIES:
+            raise ValueError(f"detector {name!r}: there is one already, {ENTRIES[name].network.__module__}")
+        ENTRIES[name] = Entry(name, table, network, options, loss, flip, items)
+        return options
+
+    return add
+
+
+def names(table):
+    """Return the names of the detectors of a paper's tables, "bts" or "pel", in their order."""
+    return [entry.name for entry in ENTRIES.values() if entry.table == table]
+
+
+def entry(name):
+    """Return the Entry of a detector. Raises ValueError with the known names for another one."""
+    if name not in ENTRIES:
+        raise ValueError(f"detector: {name!r} is not one of {', '.join(ENTRIES)}")
+    return ENTRIES[name]
+
+
+def restore(state, config):
+    """Return the trained network of what `checkpoints.load` gives, in eval mode; ValueError for other weights."""
+    try:
+        network, options = entry(config["detector"]).network, dict(config["options"])
+        if "pretrained" in inspect.signature(network).parameters:
+            options["pretrained"] = False
+        model = network(**options)
+        model.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"not the weights of a detector ({str(error).splitlines()[0]})") from None
+    return model.eval()

@@ -1,0 +1,36 @@
+"""Tables of scores on disk, each with the key of all that it depends on in its first line."""
+
+import pandas as pd
+
+from lib import paths
+from lib.training import checkpoints
+
+NAMES = ("train", "test", "method", "video", "identity")  # stay text, so that 000 is not 0
+
+
+def write(path, table, key):
+    """Write a table of scores, six digits a score; key: `staleness.key` of all that it depends on."""
+    text = table.to_csv(index=False, float_format="%.6g")
+    paths.replace(path, lambda temporary: temporary.write_text(f"# {key}\n{text}"))
+
+
+def fresh(path, key):
+    """Say whether a table with this key is there."""
+    if not path.is_file():
+        return False
+    with open(path) as lines:
+        return lines.readline() == f"# {key}\n"
+
+
+def read(path):
+    """Return a table of scores. Raises FileNotFoundError, with the stage that makes the file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `{checkpoints._maker(path)}` makes them")
+    return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
+
+
+def keep_only(folder, stems):
+    """Remove the files of a folder that belong to none of these names: those of detectors that are no more."""
+    for file in folder.glob("*.*"):
+        if file.stem not in stems:
+            file.unlink(missing_ok=True)

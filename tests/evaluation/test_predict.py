@@ -1,0 +1,44 @@
+"""The score of every item: in the order of the items, and with what the detector takes."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.evaluation.predict import predict
+
+
+class Brightness(torch.nn.Module):
+    """Says fake where the picture is bright; drops half of its input while training."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, rgb):
+        return self.dropout(rgb).mean((1, 2, 3)) - 0.5
+
+
+def test_predictions_keep_the_order_of_the_data_and_leave_training_mode_alone():
+    levels = torch.rand(37, generator=torch.Generator().manual_seed(0))
+    data = [{"rgb": torch.full((3, 4, 4), float(level))} for level in levels]
+    model = Brightness().train()
+    assert predict(model, data, batch_size=8) == pytest.approx((levels - 0.5).sigmoid().numpy(), abs=1e-6)
+    assert model.training
+    model.fake_probability = lambda rgb: rgb[:, 0, 0, 0]
+    assert predict(model, data, batch_size=8) == pytest.approx(levels.numpy())
+
+
+class Masked(torch.nn.Module):
+    """Says fake where the picture is bright behind a mask."""
+
+    inputs = ("rgb", "mask")
+
+    def forward(self, rgb, mask=None):
+        return (rgb if mask is None else rgb * mask).mean((1, 2, 3)) - 0.5
+
+
+def test_a_model_that_takes_a_mask_is_given_it_where_the_items_have_one():
+    items = [{"rgb": torch.ones(3, 4, 4), "mask": torch.zeros(1, 4, 4)}] * 3
+    assert predict(Masked(), items) == pytest.approx(1 / (1 + np.exp(0.5)))
+    plain = [{"rgb": item["rgb"]} for item in items]
+    assert predict(Masked(), plain) == pytest.approx(1 / (1 + np.exp(-0.5)))
