@@ -57,23 +57,6 @@ def correlation(a, b):
     return a @ b.T
 
 
-def peak_to_energy(a, b, radius=2):
-    """Return the peak of the circular cross-correlation of a and b (H, W), against the energy around it, and its place.
-
-    The sign of the peak is kept; `radius` pixels around it do not count as its surroundings. Its place (y, x) is by how
-    much `a` is moved against `b`. Source: Goljan, Fridrich and Filler, "Large scale test of sensor fingerprint camera
-    identification" (2009), Eq. 6.
-    """
-    a, b = a - a.mean(), b - b.mean()
-    surface = np.fft.ifft2(np.fft.fft2(a) * np.fft.fft2(b).conj()).real
-    y, x = np.unravel_index(surface.argmax(), surface.shape)
-    around = np.roll(surface, (radius - y, radius - x), (0, 1))
-    around[: 2 * radius + 1, : 2 * radius + 1] = 0
-    energy = (around**2).sum() / (surface.size - (2 * radius + 1) ** 2)
-    peak = surface[y, x]
-    return float(np.sign(peak) * peak**2 / energy), (int(y), int(x))
-
-
 class Prnu(nn.Module):
     """One fingerprint a source, photographs first; an image is fake if it is more like a generator than like these.
 
