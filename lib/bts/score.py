@@ -14,9 +14,8 @@ from tqdm.auto import tqdm
 
 import lib.rivals  # noqa: F401, all of them are on the list of detectors, on which this stage depends
 from lib import detectors, paths
-from lib.bts import re_synthesis, sets
+from lib.bts import re_synthesis, sets, testing
 from lib.bts.predict import stage_scores
-from lib.bts.tests import tests
 from lib.bts.train import train, weights
 from lib.data import layouts
 from lib.evaluation import score_files
@@ -43,11 +42,11 @@ def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_det
         images={test: staleness.images(images) for test, images in {"": table, **others}.items()},
         changes=[bts_detectors.curve_images, list(bts_detectors.curves)],
         seed=seed,
-        code=("lib.bts.tests", "lib.bts.predict", *detectors.entry(name).code),
+        code=(testing.__name__, "lib.bts.predict", *detectors.entry(name).code),
     )
     if not score_files.fresh(file(name, source, scene), key):
         parts = []
-        all_tests = tests(table, others, source, size, bts_detectors, seed)
+        all_tests = testing.tests(table, others, source, size, bts_detectors, seed)
         for test, images, items in tqdm(
             all_tests, desc="tests", unit="test", leave=False, disable=multiprocessing.parent_process() is not None
         ):

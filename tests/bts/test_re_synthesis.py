@@ -1,9 +1,14 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 
 from lib import paths
-from lib.bts import re_synthesis
+from lib.bts import re_synthesis, sets
+from lib.bts.degradations import TASKS
+from lib.bts.perceptual import Perceptual, reconstruction
+from lib.bts.re_synthesizer import RDN, rdn_options
 from lib.data.items import FaceImages
 from lib.training import fit, staleness
 
@@ -45,10 +50,8 @@ def test_it_is_trained_again_where_a_setting_has_changed_and_loaded_otherwise(
     started = []
     monkeypatch.setattr(fit, "_optimizer", lambda *_: started.append(0) or pytest.fail("trained again"))
     fakes = gan_table["method"] != "StyleGAN"  # no fake has a say
-    try:
+    with contextlib.suppress(pytest.fail.Exception):
         re_synthesis.train(settings.replace(**change), gan_table[fakes], "SR", 0)
-    except pytest.fail.Exception:
-        pass
     assert bool(started) == again
 
 
@@ -71,11 +74,6 @@ def test_released_weights_are_taken_instead_of_training(settings, gan_table, tmp
 
 
 def test_reconstruction_is_measured_with_the_same_noise_each_time(settings, gan_table):
-    from lib.bts import sets
-    from lib.bts.degradations import TASKS
-    from lib.bts.perceptual import Perceptual, reconstruction
-    from lib.bts.re_synthesizer import RDN, rdn_options
-
     photographs = FaceImages(sets.rows(gan_table, "val", 0), 32)
     model, perceptual = RDN(**rdn_options(settings)), Perceptual("efficientnet_lite0", pretrained=False)
     first, again = (reconstruction(model, perceptual, photographs, settings, TASKS["D"]) for _ in range(2))
