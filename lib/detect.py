@@ -106,7 +106,7 @@ def score(path, detector="pel", frames=None, checkpoint=None):
         scores = np.concatenate([loaded.probability(part).cpu().numpy() for part in rgb.split(16)])
     most_fake = list(crops.values())[scores.argmax()]
     by_frame = dict(zip(crops, map(float, scores), strict=True))
-    return Result(str(path), detector, float(scores.mean()), by_frame, most_fake)
+    return Result(str(path), loaded.name, float(scores.mean()), by_frame, most_fake)
 
 
 def cut(path, loaded, frames=None):
@@ -141,11 +141,6 @@ def cut(path, loaded, frames=None):
     return crops
 
 
-def heatmap(result, checkpoint=None):
-    """Return the figure of `lib.heatmaps.heatmap` of a Result."""
-    return heatmaps.heatmap(result, load(result.detector, checkpoint).model)
-
-
 def expand(arguments):
     """Return the files that the arguments name: themselves, or the images and videos below a folder, sorted.
 
@@ -162,7 +157,7 @@ def main(arguments=None):
     """Run the command line; returns the exit status: 0, or 1 if anything could not be scored."""
     options = _parser().parse_args(arguments)
     try:
-        load(options.detector, options.checkpoint)
+        loaded = load(options.detector, options.checkpoint)
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -174,7 +169,7 @@ def main(arguments=None):
             result = score(file, options.detector, options.frames, options.checkpoint)
             if options.heatmap:
                 drawn = options.heatmap / f"{file.absolute().relative_to(common)}.png"
-                heatmaps.save(heatmap(result, options.checkpoint), drawn)
+                heatmaps.save(heatmaps.heatmap(result, loaded.model), drawn)
         except (OSError, ValueError, RuntimeError) as error:
             tqdm.write(f"not scored: {error}", file=sys.stderr)
             rows.append({"path": str(file), "detector": options.detector, "error": str(error)})

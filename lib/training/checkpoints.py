@@ -48,7 +48,9 @@ def config(path):
 
 def _maker(path):
     """Return the command of the stage that writes a file, or that of all stages."""
-    inside = path.relative_to(paths.OUTPUTS) if path.is_relative_to(paths.OUTPUTS) else path
+    inside = (
+        Path("checkpoints", path.relative_to(paths.CHECKPOINTS)) if path.is_relative_to(paths.CHECKPOINTS) else path
+    )
     for name, stage in yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"].items():
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage.get("outs", ())]
         if any(inside.is_relative_to(out) for out in outs):
