@@ -30,7 +30,7 @@ def train(name, table, source, size, budget, seed, *, scene="", file=None, **sec
     learn_items, check_items = (entry.items(part, model) if budget.in_memory else part for part in images)
     file, config = file or weights(name, source, scene), {"detector": name, "options": options, "size": size}
     depends_on = {"images": [staleness.images(part) for part in (learn, check)], "size": size, "flip": entry.flip,
-                  "code": (__name__, *entry.code)}  # fmt: skip
+                  "code": (__name__ if entry.loss else FaceImages.__module__, *entry.code)}  # fmt: skip
     if entry.loss is None:
         path, key = checkpoints.file(file), staleness.key(config=config, seed=seed, **depends_on)
         if checkpoints.config(path).get("key") != key:

@@ -65,16 +65,19 @@ def test_sr_does_not_start_without_its_re_synthesizer(gan_settings, gan_table):
                     re_synthesizer=gan_settings.re_synthesizer)  # fmt: skip
 
 
-def files(name):
-    code = (train.__name__, *detectors.entry(name).code)
-    return {file.relative_to(paths.ROOT / "lib").as_posix() for file in staleness.sources(*code)}
+def test_a_training_depends_on_its_own_network_and_on_no_other(learned, monkeypatch):
+    stated = {}
+    key = staleness.key
+    monkeypatch.setattr(staleness, "key", lambda **what: stated.update(what) or key(**what))
 
+    def files(name):
+        learned(name)
+        return {file.relative_to(paths.ROOT / "lib").as_posix() for file in staleness.sources(*stated["code"])}
 
-def test_a_training_depends_on_its_own_network_and_on_no_other():
     shared = {"bts/predict.py", "bts/sets.py", "bts/train.py", "data/image.py", "data/items.py", "detectors.py",
               "evaluation/predict.py", "training/device.py", "training/fit.py"}  # fmt: skip
     assert files("GramNet") == shared | {"backbones/resnet.py", "rivals/gram_net.py"}
-    assert files("PRNU") == shared | {"rivals/prnu.py"}
+    assert files("PRNU") == {"data/image.py", "data/items.py", "detectors.py", "rivals/prnu.py", "training/device.py"}
     assert files("DCT-2d") == shared | {"backbones/resnet.py", "rivals/spectrum_2d.py", "ops/spectra.py", "ops/dct.py"}
     assert files("SR") == files("SR+C")
     assert files("SR") - shared == {"backbones/resnet.py", "backbones/efficientnet.py", "bts/detector.py",
