@@ -39,7 +39,7 @@ def missing(data_set):
     return _read(data_set)[1]
 
 
-def images(data_set, seed=0):
+def images(data_set, seed=0, limit=0):
     """Return the table of the images of a data set: the columns of `videos`, and frame (0 for single images).
 
     Layouts "CelebA-HQ" and "FFHQ": one folder a source; CelebA-HQ and FFHQ are real, all others GANs. The splits
@@ -48,6 +48,7 @@ def images(data_set, seed=0):
     a fake named 000_001 and the reals 000 and 001, and the rows of an optional pairs.csv (columns real,fake: names
     of files or folders) share a split.
     Without lists, a seeded hash puts 20 % of the identities in test and 10 % of the others in val.
+    limit: of the images of a source in a split; 0: all.
     Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout.
     """
     if data_set.layout == "WildDeepfake":
@@ -70,7 +71,9 @@ def images(data_set, seed=0):
             )
         table["split"] = names.map(listed)
     check_disjoint(table)
-    return table[[*COLUMNS, "frame"]].reset_index(drop=True)
+    table = table[[*COLUMNS, "frame"]]
+    table = table.groupby(["method", "split"], sort=False).head(limit) if limit else table
+    return table.reset_index(drop=True)
 
 
 def split_of(identity, seed):
