@@ -89,3 +89,9 @@ def test_no_training_depends_on_a_figure_or_a_notebook():
         if "python -m" in stage["cmd"]:
             assert "lib/figures.py" not in closure(stage)
             assert not [dependency for dependency in stage["deps"] if dependency.startswith("notebooks")]
+
+
+def test_the_notebooks_are_tested_behind_every_training_that_they_read():
+    modules = re.search(r"TRAININGS := (.*)", (paths.ROOT / "Makefile").read_text())[1].split()
+    commands = [started(stage) for stage in STAGES.values() if started(stage)]
+    assert modules == [module for module in commands if not module.startswith("lib.fakes")]
