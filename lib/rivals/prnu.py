@@ -4,6 +4,8 @@ Marra et al., "Do GANs leave artificial fingerprints?" (2019), with the noise ex
 wavelet denoising and the clean-up of the Binghamton toolbox (Goljan, Fridrich, Chen).
 """
 
+import itertools
+
 import numpy as np
 import pywt
 import torch
@@ -69,16 +71,22 @@ class Prnu(Detector):
         self.size, self.sources, self.levels, self.sigma = size, list(sources), levels, sigma
         self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
 
-    def learn(self, learn_items, learn_table, check_items, check_table):
-        """Take the fingerprints of all sources in a table, with what `choose` finds best: returns these options."""
+    def learn(self, learn_items, learn_table, check_items, check_table, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0)):
+        """Take the fingerprints of all sources in a table, with the best levels and sigma: returns these options.
+
+        Best: they tell the images to check apart, as Frank et al. (2020) chose; of equally good ones the first.
+        """
         sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
-        parts = []
-        for items, table in ((learn_items, learn_table), (check_items, check_table)):
-            parts += [_uint8(torch.stack([items[i]["rgb"] for i in range(len(items))]))]
-            parts += [table["method"].map(sources.index).to_numpy()]
-        best = choose(*parts, sources=sources)
-        self.fingerprints, self.sources, self.levels, self.sigma = (
-            best.fingerprints, best.sources, best.levels, best.sigma)  # fmt: skip
+        source, fakes = learn_table["method"].map(sources.index), check_table["label"].to_numpy() > 0
+        images = np.concatenate([_uint8(learn_items[i]["rgb"][None]) for i in range(len(learn_items))])
+        checked = torch.stack([check_items[i]["rgb"] for i in range(len(check_items))])
+        best_accuracy = -1.0
+        for level, sigma in itertools.product(levels, sigmas):
+            model = Prnu(self.size, sources, level, sigma).fit(images, source)
+            accuracy = ((model.fake_probability({"rgb": checked}) > 0.5).numpy() == fakes).mean()
+            if accuracy > best_accuracy:
+                best, best_accuracy = model, accuracy
+        self.sources, self.levels, self.sigma, self.fingerprints = sources, best.levels, best.sigma, best.fingerprints
         return {"sources": sources, "levels": best.levels, "sigma": best.sigma}
 
     def fit(self, images, source):
@@ -104,24 +112,6 @@ class Prnu(Detector):
         """Return a score (N,) in [0, 1], above 0.5 where a generator's fingerprint correlates most; no probability."""
         found = self.correlations(batch["rgb"])
         return 0.5 + (found[:, 1:].amax(1) - found[:, 0]) / 4
-
-
-def choose(images, source, held_out, held_out_source, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0), **options):
-    """Return the fitted Prnu whose levels and sigma tell held-out images apart best, as Frank et al. (2020) chose.
-
-    images, held_out: uint8 (N, H, W, 3) with their source indices (N,), 0 = photograph; options: of Prnu. Of equally
-    good ones the first is taken.
-    """
-    rgb = torch.from_numpy(np.ascontiguousarray(held_out)).permute(0, 3, 1, 2).float() / 255
-    fakes = np.asarray(held_out_source) > 0
-    best, best_accuracy = None, -1.0
-    for level in levels:
-        for sigma in sigmas:
-            model = Prnu(images.shape[1], levels=level, sigma=sigma, **options).fit(images, source)
-            accuracy = ((model.fake_probability({"rgb": rgb}) > 0.5).numpy() == fakes).mean()
-            if accuracy > best_accuracy:
-                best, best_accuracy = model, accuracy
-    return best
 
 
 @register("PRNU", "bts", Prnu, flip=False)

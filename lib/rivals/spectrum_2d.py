@@ -1,18 +1,10 @@
 """FFT-2d and DCT-2d: the ResNet of Beyond the Spectrum on the spectrum of the whole image (BTS Tables 1 to 3)."""
 
-from torch import nn
 from torch.utils.data import DataLoader
 
 from lib.backbones.resnet import ResidualDetector, image_loss
 from lib.detectors import Detector, register
 from lib.ops.spectra import LogDct, fft_features
-
-
-class Fft(nn.Module):
-    """`fft_features` as a layer: ln |FFT| of each channel, its middle 90 % stretched to [-1, 1]."""
-
-    def forward(self, rgb):
-        return fft_features(rgb)
 
 
 class FrequencyDetector(Detector):
@@ -28,7 +20,7 @@ class FrequencyDetector(Detector):
         if kind not in ("FFT-2d", "DCT-2d"):
             raise ValueError(f"kind: {kind!r} is not one of FFT-2d, DCT-2d")
         self.size = size
-        self.spectrum = Fft() if kind == "FFT-2d" else LogDct(size)
+        self.spectrum = fft_features if kind == "FFT-2d" else LogDct(size)
         self.detector = ResidualDetector(3, layers, width)
 
     def forward(self, rgb):

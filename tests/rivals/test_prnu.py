@@ -125,27 +125,28 @@ def test_fakes_are_told_by_the_fingerprint_of_their_generator():
     assert scores.min() >= 0 and scores.max() <= 1
 
 
-def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(monkeypatch):
-    images, source = sources(count=8)
-    held_out, truth = sources(count=4, seed=1)
-    whole = prnu.fingerprint
-    useless = lambda images, levels, sigma: whole(images, levels, sigma) * (levels == 2 and sigma == 5.0)
-    monkeypatch.setattr(prnu, "fingerprint", useless)
-    model = prnu.choose(images, source, held_out, truth, levels=(1, 2), sigmas=(0.5, 5.0))
-    assert (model.levels, model.sigma) == (2, 5.0)
-
-
-def test_what_it_chose_travels_with_the_weights(tmp_path, monkeypatch):
-    choose = prnu.choose
-    monkeypatch.setattr(prnu, "choose", lambda *parts, sources: choose(*parts, (1, 2), (0.5, 5.0), sources=sources))
+def learn(model):
+    """Let a Prnu learn from eight images a source, and choose by four others; returns its options and these four."""
     parts = []
     for count, seed in ((8, 0), (4, 1)):
         images, source = sources(count, seed=seed)
         rgb = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         table = pd.DataFrame({"label": source, "method": np.where(source, "ProGAN", "CelebA-HQ")})
         parts += [[{"rgb": image} for image in rgb], table]
+    return {"size": 32, **model.learn(*parts, levels=(1, 2), sigmas=(0.5, 5.0))}, rgb
+
+
+def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(monkeypatch):
+    whole = prnu.fingerprint
+    useless = lambda images, levels, sigma: whole(images, levels, sigma) * (levels == 2 and sigma == 5.0)
+    monkeypatch.setattr(prnu, "fingerprint", useless)
+    options, _ = learn(prnu.Prnu(32))
+    assert (options["levels"], options["sigma"]) == (2, 5.0)
+
+
+def test_what_it_chose_travels_with_the_weights(tmp_path):
     model = prnu.Prnu(32)
-    options = {"size": 32, **model.learn(*parts)}
+    options, rgb = learn(model)
     assert options["sources"] == ["CelebA-HQ", "ProGAN"]
     checkpoints.save(model, tmp_path / "prnu.safetensors", {"detector": "PRNU", "options": options})
     restored = detectors.restore(*checkpoints.load(tmp_path / "prnu.safetensors"))
