@@ -1,7 +1,6 @@
 """Score your own images, folders and videos: ``python -m lib.detect PATH...``."""
 
 import argparse
-import csv
 import functools
 import json
 import os
@@ -9,51 +8,41 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
-from lib import figures, paths
-from lib.bts import explain
-from lib.bts.detector import BeyondTheSpectrum
-from lib.bts.explain import residual_maps
+from lib import detectors, heatmaps, paths
 from lib.data import cut as data_cut
 from lib.data import face_detectors, image, video
-from lib.evaluation import heat as evaluation_heat
-from lib.pel.network import PEL
 from lib.training import checkpoints
 from lib.training.device import device
 
-DETECTORS = ("pel", "bts")
+DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}
+"""Name on the command line: weights."""
+
 THRESHOLD = 0.5
-# How a face is cut out of a video for Beyond the Spectrum, which is trained on pictures that are faces already.
+# How a face is cut out of a video for a detector that is trained on pictures that are faces already.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
-LARGEST, STEP = 1024, 32  # pixels a side of the pictures whose failure is drawn; STEP: stride of the deepest stage
-SIDE = 2.6  # inches of a picture in a figure
 
 
 @dataclass
-class Detector:
-    """A trained network and how its input is cut: size in pixels, and the face settings of its training."""
+class Loaded:
+    """A trained detector and how its input is cut.
+
+    size: of its input in pixels; faces: the section of its training; whole: it looks at whole pictures.
+    """
 
     name: str
-    model: torch.nn.Module
+    model: detectors.Detector
     size: int
     faces: dict
+    whole: bool
 
     def probability(self, rgb):
         """Return the probability of being fake (N,) of rgb (N,3,size,size) in [0,1]."""
-        return self.model.fake_probability(rgb) if self.name == "bts" else self.model(rgb).sigmoid()
-
-
-def activation_maps(model, rgb):
-    """Return the maps of each stream of a detector: {stream: float (N, h, w)}.
-
-    model: PEL (streams "rgb" and "freq") or BeyondTheSpectrum ("pixel", "stage 5", ...); rgb: (N,3,H,W) in [0,1].
-    Source: PEL Fig. 2, BTS Figs. 7 and 8.
-    """
-    return model.activation_maps(rgb) if isinstance(model, PEL) else residual_maps(model, rgb)
+        return self.model.fake_probability({"rgb": rgb})
 
 
 @dataclass
@@ -77,11 +66,11 @@ class Result:
 
 
 def load(name="pel", checkpoint=None):
-    """Return the trained Detector "pel" or "bts"; checkpoint: another file than checkpoints/NAME.safetensors.
+    """Return the trained detector "pel" or "bts", or that of a `checkpoint`, a file of any detector of this project.
 
-    Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds another network.
+    Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds something else.
     """
-    file = Path(checkpoint or paths.CHECKPOINTS / f"{name}.safetensors").resolve()
+    file = Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
     return _load(name, file, file.stat().st_mtime_ns if file.exists() else None)
 
 
@@ -89,16 +78,14 @@ def load(name="pel", checkpoint=None):
 def _load(name, checkpoint, _modified):
     state, config = checkpoints.load(checkpoint)
     try:
-        if name == "bts":
-            model, size, settings = BeyondTheSpectrum.restore(state, config), config["size"], READY_CUT
-        else:
-            model = PEL(**{**config["model"], "pretrained": False})
-            model.load_state_dict(state)
-            size, settings = config["faces"]["size"], config["faces"]
-    except (KeyError, TypeError, RuntimeError):
-        remedy = "choose another --checkpoint or --detector"
-        raise ValueError(f"{paths.show(checkpoint)}: not the weights of detector {name}; {remedy}") from None
-    return Detector(name, model.to(device()).eval(), size, settings)
+        model = detectors.restore(state, config)
+        entry = detectors.entry(config["detector"])
+        whole = entry.table == "bts"
+        cut = READY_CUT if whole else config["faces"]
+        size = config["size"] if whole else cut["size"]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{paths.show(checkpoint)}: {error}; choose another --checkpoint") from None
+    return Loaded(entry.name, model.to(device()), size, cut, whole)
 
 
 _face_detector = functools.cache(face_detectors.detector)
@@ -112,28 +99,28 @@ def score(path, detector="pel", frames=None, checkpoint=None):
     video, at equal intervals (as in training by default); the score of a video is their mean.
     Raises ValueError or FileNotFoundError in one line that names a file that cannot be scored.
     """
-    network = load(detector, checkpoint)
-    crops = cut(path, network, frames)
+    loaded = load(detector, checkpoint)
+    crops = cut(path, loaded, frames)
     rgb = torch.tensor(np.stack(list(crops.values())), device=device()).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
-        scores = np.concatenate([network.probability(part).cpu().numpy() for part in rgb.split(16)])
+        scores = np.concatenate([loaded.probability(part).cpu().numpy() for part in rgb.split(16)])
     most_fake = list(crops.values())[scores.argmax()]
     by_frame = dict(zip(crops, map(float, scores), strict=True))
-    return Result(str(path), detector, float(scores.mean()), by_frame, most_fake)
+    return Result(str(path), loaded.name, float(scores.mean()), by_frame, most_fake)
 
 
-def cut(path, network, frames=None):
-    """Return what a Detector is to see of a file: {frame index: uint8 (size, size, 3)}, the faces of one person.
+def cut(path, loaded, frames=None):
+    """Return what a detector is to see of a file: {frame index: uint8 (size, size, 3)}, the faces of one person.
 
     Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind.
     """
     path, crops, box = Path(path), {}, None
     if path.suffix.lower() in image.SUFFIXES:
         pictures = [(0, image.read_image(path))]
-        if network.name == "bts":
-            return {0: image.resize(pictures[0][1], network.size)}
+        if loaded.whole:
+            return {0: image.resize(pictures[0][1], loaded.size)}
     elif path.suffix.lower() in video.SUFFIXES:
-        wanted = frames or network.faces["frames_per_video"]
+        wanted = frames or loaded.faces["frames_per_video"]
         pictures = video.stream_frames(path, video.equal_interval(video.frame_count(path), wanted))
     elif path.is_dir():
         raise ValueError(f"{path}: this folder holds no image and no video")
@@ -144,70 +131,14 @@ def cut(path, network, frames=None):
         raise ValueError(f"{path}: not a kind of image or video that is read here ({known})")
     seen = 0
     for index, rgb in pictures:
-        boxes, _, _ = _face_detector(network.faces["detector"]).detect(rgb)
+        boxes, _, _ = _face_detector(loaded.faces["detector"]).detect(rgb)
         seen += 1
         if len(boxes):
             box = boxes[data_cut.follow(boxes, box)]
-            crops[index] = data_cut.crop_square(rgb, box, network.faces["margin"], network.size)
+            crops[index] = data_cut.crop_square(rgb, box, loaded.faces["margin"], loaded.size)
     if not crops:
         raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
     return crops
-
-
-def heatmap(result, checkpoint=None):
-    """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
-
-    result: of `score`; of a video its most fake frame is drawn. "bts" adds a row: what its re-synthesis makes of the
-    picture, and how much of each pixel it misses, at the picture's own resolution (up to LARGEST pixels a side).
-    Source: PEL Fig. 2, BTS Figs. 3 and 7.
-    """
-    network = load(result.detector, checkpoint)
-    maps = activation_maps(network.model, _tensor(result.crop))
-    heats = [evaluation_heat.to_heat(stream, network.size)[0] for stream in maps.values()]
-    pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
-    titles, tops = [f"{result.verdict}, score {result.score:.3f}", *maps], {}
-    if result.detector == "bts":
-        whole = _whole(result)
-        missed, tops = _missed(network.model, whole)
-        pictures += missed
-        titles += [f"re-synthesized, {len(whole)} px", *(f"{name}: what that misses" for name in tops)]
-    fig = figures.show_grid(pictures, titles, columns=1 + len(maps), side=SIDE)
-    fig.set_figwidth(fig.get_figwidth() + 1)  # for the colour bar
-    fig.set_figheight(fig.get_figheight() + 0.8 * bool(tops))
-    evidence, failures = fig.axes[: len(maps) + 1], fig.axes[len(maps) + 2 :]
-    bar = figures.heat_bar(evidence, "evidence for fake in this face", ticks=[0, 1])
-    bar.ax.set_yticklabels(["least", "most"])
-    for ax, (name, top) in zip(failures, tops.items(), strict=True):
-        grey_levels = name == "pixel"
-        unit = "grey levels of 255" if grey_levels else "units of the features"
-        figures.heat_bar(ax, unit, top * 255**grey_levels, location="bottom")
-    for ax in fig.axes[len(maps) + 1 : len(pictures)]:
-        ax.set_anchor("S")  # in line, though one has no bar
-    return fig
-
-
-def _tensor(rgb):
-    return torch.tensor(rgb, device=device()).permute(2, 0, 1)[None] / 255
-
-
-def _whole(result):
-    """Return the central square of the picture that was scored, undiminished up to LARGEST; of a video the crop."""
-    if Path(result.path).suffix.lower() not in image.SUFFIXES:
-        return result.crop
-    rgb = image.read_image(result.path)
-    side = min(*rgb.shape[:2], LARGEST)
-    return image.resize(rgb, max(side // STEP, 1) * STEP)
-
-
-@torch.inference_mode()
-def _missed(model, rgb):
-    """Return the re-synthesized picture with an overlay a stage of what it misses, and {stage: where colours end}."""
-    failures = {name: failure[0].cpu() for name, failure in explain.failure_maps(model, _tensor(rgb)).items()}
-    # Not the largest: one glint would darken all the rest.
-    tops = {name: max(failure.quantile(0.999).item(), 1e-6) for name, failure in failures.items()}
-    output = model.re_synthesizer.re_synthesize(_tensor(rgb))[0].cpu()
-    heats = [failure.clamp(max=tops[name]) / tops[name] for name, failure in failures.items()]
-    return [output, *(figures.overlay(rgb, heat, 0.75) for heat in heats)], tops
 
 
 def expand(arguments):
@@ -226,7 +157,7 @@ def main(arguments=None):
     """Run the command line; returns the exit status: 0, or 1 if anything could not be scored."""
     options = _parser().parse_args(arguments)
     try:
-        load(options.detector, options.checkpoint)
+        loaded = load(options.detector, options.checkpoint)
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -237,7 +168,8 @@ def main(arguments=None):
         try:
             result = score(file, options.detector, options.frames, options.checkpoint)
             if options.heatmap:
-                _save_heatmap(result, options, file.absolute().relative_to(common))
+                drawn = options.heatmap / f"{file.absolute().relative_to(common)}.png"
+                heatmaps.save(heatmaps.heatmap(result, loaded.model), drawn)
         except (OSError, ValueError, RuntimeError) as error:
             tqdm.write(f"not scored: {error}", file=sys.stderr)
             rows.append({"path": str(file), "detector": options.detector, "error": str(error)})
@@ -246,7 +178,9 @@ def main(arguments=None):
             tqdm.write(_line(result, options.json))
             rows.append(result.row())
     if options.csv:
-        paths.replace(options.csv, lambda unfinished: _write_csv(unfinished, rows))
+        table = pd.DataFrame(rows, columns=["path", "score", "verdict", "frames", "detector", "error"])
+        table = table.astype({"frames": "Int64"})
+        paths.replace(options.csv, lambda unfinished: table.to_csv(unfinished, index=False))
     return 1 if failed else 0
 
 
@@ -256,21 +190,18 @@ def _parser():
         description="Score images, folders and videos: 0 = real, 1 = fake, one line each. Exit status 1 if anything "
         "could not be scored; each such thing gets one line on stderr, the others are scored nevertheless.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
-    parser.add_argument(
-        "--detector",
-        choices=DETECTORS,
-        default="pel",
-        help="pel: for manipulated faces, cuts the largest face out (default). bts: for generated "
-        "pictures, takes an image whole, because it is trained on pictures that are aligned faces",
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
+    kinds = (
+        "pel: for manipulated faces, cuts the largest face out (default). bts: for generated pictures, takes an image "
+        "whole, because it is trained on pictures that are aligned faces"
     )
-    parser.add_argument("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, with the score of each frame")
-    parser.add_argument("--heatmap", type=Path, metavar="DIR", help="draw into DIR where the network found evidence")
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="weights (default: checkpoints/DETECTOR.safetensors)"
-    )
+    add("--detector", choices=DETECTORS, default="pel", help=kinds)
+    add("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
+    add("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")
+    add("--json", action="store_true", help="one JSON object a line, with the score of each frame")
+    add("--heatmap", type=Path, metavar="DIR", help="draw into DIR where the network found evidence")
+    add("--checkpoint", type=Path, metavar="FILE", help="weights of any detector of this project")
     return parser
 
 
@@ -285,21 +216,6 @@ def _line(result, as_json):
         return json.dumps(result.row() | {"frame_scores": {i: round(x, 6) for i, x in result.frames.items()}})
     count = len(result.frames)
     return f"{result.score:.3f}  {result.verdict}  {count:>3} frame{'s' if count > 1 else ' '}  {result.path}"
-
-
-def _save_heatmap(result, options, name):
-    fig = heatmap(result, options.checkpoint)
-    largest = max(ax.images[0].get_array().shape[0] for ax in fig.axes if ax.images)
-    dpi = max(fig.dpi, 1.25 * largest / SIDE)  # no pixel of a large picture is lost, though titles take some room
-    paths.replace(options.heatmap / f"{name}.png", lambda unfinished: fig.savefig(unfinished, format="png", dpi=dpi))
-    plt.close(fig)
-
-
-def _write_csv(file, rows):
-    with open(file, "w", newline="") as lines:
-        writer = csv.DictWriter(lines, ["path", "score", "verdict", "frames", "detector", "error"])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

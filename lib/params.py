@@ -177,11 +177,12 @@ Translation = section(
     diversity_weight=NotNegative, cycle_weight=NotNegative, average_thousands=Positive, report_every=Count,
 )  # fmt: skip
 MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural)
+Machine = section("Machine", threads=Natural)
 Params = section(
-    "Params", scale=Literal[SCALES], seed=Natural, data=Data, faces=Faces, re_synthesizer=ReSynthesizer,
-    residual_detectors=ResidualDetectors, joint_training=JointTraining, bts_detectors=BtsDetectors, test_sets=TestSets,
-    scenes=Scenes, pel=Pel, pel_detectors=PelDetectors, ablations=Ablations, generators=Generators, finetuning=Finetune,
-    translation=Translation, more_fakes=MoreFakes,
+    "Params", scale=Literal[SCALES], seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,
+    re_synthesizer=ReSynthesizer, residual_detectors=ResidualDetectors, joint_training=JointTraining,
+    bts_detectors=BtsDetectors, test_sets=TestSets, scenes=Scenes, pel_detectors=PelDetectors, ablations=Ablations,
+    generators=Generators, finetuning=Finetune, translation=Translation, more_fakes=MoreFakes,
 )  # fmt: skip
 
 

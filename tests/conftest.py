@@ -9,8 +9,7 @@ import yaml
 from PIL import Image
 
 from lib import params, paths
-from lib.bts import sets
-from lib.data import image
+from lib.data import image, layouts
 from lib.rivals import add_net_masks
 
 torch.set_num_threads(1)
@@ -52,7 +51,7 @@ def gan_settings(tmp_path, monkeypatch):
 @pytest.fixture
 def gan_table(gan_settings):
     """The table of that data set: six images a source to train on, three to validate and three to test."""
-    return sets.image_table(gan_settings)
+    return layouts.images(gan_settings.data.generated, gan_settings.seed)
 
 
 @pytest.fixture

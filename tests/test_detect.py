@@ -12,10 +12,12 @@ from lib import detect as lib_detect
 from lib import paths
 from lib.bts.detector import BeyondTheSpectrum
 from lib.data import cut, image, video
+from lib.heatmaps import heatmap
 from lib.pel.network import PEL
+from lib.rivals.meso_net import MesoNet
 from lib.training import checkpoints
 
-RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "scale": 4}
+RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "factor": 4}
 SIZE = 64
 
 
@@ -45,9 +47,14 @@ def workplace(tmp_path_factory, monkeypatch):
         torch.manual_seed(0)
         model = {"backbone": "tf_efficientnet_lite0", "streams": ["rgb", "freq"]}
         settings = {"size": SIZE, "margin": 1.3, "detector": "mtcnn", "frames_per_video": 3}
-        checkpoints.save(PEL(**model, pretrained=False), root / "pel.safetensors", {"model": model, "faces": settings})
-        bts = BeyondTheSpectrum(RDN, "efficientnet_lite0", [0, 5], [0.5, 0.5], 4, [1] * 4, 128, pretrained=False)
-        checkpoints.save(bts, root / "bts.safetensors", bts.config)
+        config = {"detector": "PEL", "options": model, "faces": settings}
+        checkpoints.save(PEL(**model, pretrained=False), checkpoints.file("pel/PEL"), config)
+        options = {"re_synthesizer": RDN, "perceptual": "efficientnet_lite0", "stages": [0, 5],
+                   "stage_weights": [0.5, 0.5], "width": 4, "layers": [1] * 4, "size": 128}  # fmt: skip
+        config = {"detector": "SR", "options": options, "size": 128}
+        checkpoints.save(BeyondTheSpectrum(**options, pretrained=False), checkpoints.file("bts/SR_all"), config)
+        config = {"detector": "MesoNet", "options": {"size": 64}, "faces": settings}
+        checkpoints.save(MesoNet(size=64), checkpoints.file("pel/MesoNet"), config)
 
 
 @pytest.fixture
@@ -101,15 +108,29 @@ def test_missing_weights_are_named_with_what_makes_them(tmp_path, monkeypatch, c
     assert lib_detect.main([str(tmp_path), "--detector", name]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert f"{name}.safetensors" in lines[0]
-    assert "make repro" in lines[0]
+    assert f"{lib_detect.DETECTORS[name]}.safetensors" in lines[0]
+    assert f"`dvc repro {name}_detectors` trains them" in lines[0]
 
 
-@pytest.mark.parametrize(("name", "other"), [("pel", "bts"), ("bts", "pel")])
-def test_the_weights_of_another_network_are_refused(folder, capsys, name, other):
-    weights = paths.CHECKPOINTS / f"{other}.safetensors"
-    assert lib_detect.main([str(folder / "good.png"), "--detector", name, "--checkpoint", str(weights)]) == 1
-    assert f"not the weights of detector {name}" in capsys.readouterr().err
+@pytest.mark.parametrize(("weights", "name"), [("bts/SR_all", "SR"), ("pel/MesoNet", "MesoNet")])
+def test_the_weights_of_any_detector_score_and_say_whose_they_are(folder, capsys, weights, name):
+    arguments = [str(folder / "good.png"), "--json", "--checkpoint", str(checkpoints.file(weights))]
+    assert lib_detect.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["detector"] == name
+
+
+def test_weights_that_are_no_detector_s_are_refused(folder, capsys):
+    checkpoints.save(torch.nn.Linear(1, 1), folder / "line.safetensors", {"detector": "PEL", "options": {}})
+    assert lib_detect.main([str(folder / "good.png"), "--checkpoint", str(folder / "line.safetensors")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "line.safetensors: not the weights of a detector" in lines[0]
+
+
+def test_a_detector_that_does_not_tell_where_it_looks_says_so(folder, capsys):
+    weights = str(checkpoints.file("pel/MesoNet"))
+    assert lib_detect.main([str(folder / "good.png"), "--checkpoint", weights, "--heatmap", str(folder / "h")]) == 1
+    assert "MesoNet does not tell where it looks" in capsys.readouterr().err
 
 
 def test_a_video_is_the_mean_of_its_frames_and_an_image_stands_for_itself(folder, capsys):
@@ -184,8 +205,8 @@ def test_a_real_face_is_found_by_the_detector_that_ships_its_weights(tmp_path, m
 
 def test_weights_that_were_trained_anew_are_used_at_once(folder):
     weights = folder / "pel.safetensors"
-    state, config = checkpoints.load(paths.CHECKPOINTS / "pel.safetensors")
-    network = PEL(**config["model"], pretrained=False)
+    state, config = checkpoints.load(checkpoints.file("pel/PEL"))
+    network = PEL(**config["options"], pretrained=False)
     network.load_state_dict(state)
     scores = []
     for _ in range(2):
@@ -197,7 +218,7 @@ def test_weights_that_were_trained_anew_are_used_at_once(folder):
 
 def test_the_heat_map_of_beyond_the_spectrum_also_says_how_much_of_each_pixel_is_missed(folder):
     image.write_png(folder / "large.png", np.random.default_rng(0).integers(256, size=(260, 300, 3), dtype=np.uint8))
-    fig = lib_detect.heatmap(lib_detect.score(folder / "large.png", detector="bts"))
+    fig = heatmap(lib_detect.score(folder / "large.png", detector="bts"), lib_detect.load("bts").model)
     titles = [ax.get_title() for ax in fig.axes]
     assert titles[3:6] == ["re-synthesized, 256 px", "pixel: what that misses", "stage 5: what that misses"]
     assert [ax.images[0].get_array().shape[0] for ax in fig.axes[:6]] == [128] * 3 + [256] * 3
@@ -213,5 +234,5 @@ def test_a_large_picture_is_written_with_all_its_pixels(folder):
 
 
 def test_the_face_of_a_video_is_drawn_as_it_was_cut(folder):
-    fig = lib_detect.heatmap(lib_detect.score(folder / "good.mp4", detector="bts"))
+    fig = heatmap(lib_detect.score(folder / "good.mp4", detector="bts"), lib_detect.load("bts").model)
     assert fig.axes[3].get_title() == "re-synthesized, 128 px"

@@ -1,18 +1,25 @@
-"""The ResNet-50 that the released code of Beyond the Spectrum puts behind each residual."""
+"""The ResNet-50 that the released code of Beyond the Spectrum puts behind each residual, and where it looks.
+
+Grad-CAM: Selvaraju et al., ICCV 2017 (the map of Zhou et al., CVPR 2016, where a pooled linear layer ends the network).
+"""
 
 import math
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.resnet import Bottleneck
 
-FAKE = 1  # the column of the logits; the released classifiers have real = 1: swap the rows of `fc` to load one
+from lib.detectors import FAKE
+
+SMALLEST = 4  # pixels a side of a map; a coarser one does not tell eyes from mouth
 
 
 class ResidualDetector(nn.Module):
     """C_i of Eq. 4: the released ResNet-50, with a stem of three 3x3 convolutions and stride 1 in layer3 and layer4.
 
     residual: (N,in_channels,H,W) >= 0. Returns logits (N,2): real, fake. `width` and `layers` shrink it.
+    The released classifiers have real = 1: swap the rows of `fc` to load one.
     Names of the weights, strides and initialisation: models/resnet.py of SSAW14/BeyondtheSpectrum.
     """
 
@@ -40,14 +47,37 @@ class ResidualDetector(nn.Module):
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean(dim=(2, 3)))
 
-    def fake_probability(self, residual):
-        """Return the probability (N,) of being fake."""
-        return self(residual).softmax(dim=-1)[..., FAKE]
-
 
 def image_loss(model, batch):
     """Return the cross-entropy of a network that reads the image itself, rgb -> logits (N,2)."""
     return F.cross_entropy(model(batch["rgb"]), batch["label"].long())
+
+
+def grad_cam(detector, residual):
+    """Return (N, h, w): the maps of a layer, weighted by the mean gradient of logit(fake) - logit(real).
+
+    detector: a ResNet in eval mode, with layer1 .. layer4 and two logits; residual: (N,C,H,W). The difference of the
+    logits, because the softmax sees nothing else. Read at the deepest layer whose map still has SMALLEST pixels a side,
+    and at the residual itself where none has: in stage 5 the last map is 2x2 for a picture of 1024 pixels, which shows
+    no place at all.
+    """
+    maps = {"input": residual.detach().requires_grad_()}
+    layers = {name: detector.get_submodule(name) for name in ("layer1", "layer2", "layer3", "layer4")}
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output, name=name: maps.update({name: output}))
+        for name, layer in layers.items()
+    ]
+    try:
+        with torch.enable_grad():
+            logits = detector(maps["input"])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    large = [x for x in maps.values() if min(x.shape[2:]) >= SMALLEST]
+    chosen = large[-1] if large else maps["input"]
+    evidence = (logits[:, FAKE] - logits[:, 1 - FAKE]).sum()
+    (gradient,) = torch.autograd.grad(evidence, chosen)
+    return (gradient.mean((2, 3), keepdim=True) * chosen).sum(1).detach()
 
 
 def _layer(in_channels, planes, blocks, stride):

@@ -7,6 +7,7 @@ all that.
 
 import argparse
 import contextlib
+import functools
 import multiprocessing
 import re
 import statistics
@@ -30,31 +31,13 @@ def pel_training(device, backbone, size, batch, rounds):
 
     Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, ours through torch.compile.
     """
-    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
-            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
     plain = mock.patch.multiple(ops, noise_enhance=ops.noise_enhance_ref, frequency_stem=ops.frequency_stem_ref)
-    bfloat16 = torch.autocast(device.type, torch.bfloat16)
-    variants = {"plain operations": (plain, False), "ours": (contextlib.nullcontext(), False),
-                "ours, bfloat16": (bfloat16, False), "ours, compiled": (contextlib.nullcontext(), True)}  # fmt: skip
-
-    def step(compiled):
-        seed_everything(0)
-        model = pel_network.PEL(backbone, pretrained=False).to(device).train()
-        optimizer = torch.optim.Adam(model.parameters(), 1e-4)
-        network = torch.compile(model) if compiled else model
-
-        def run(context):
-            with context:
-                loss = pel_network.loss(network, data)
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-        return run
-
-    runs = {name: (step(compiled), context) for name, (context, compiled) in variants.items()}
-    return _measure({name: (lambda r=run, c=context: r(c)) for name, (run, context) in runs.items()},
-                    batch, device, rounds)  # fmt: skip
+    contexts = {"plain operations": plain, "ours": contextlib.nullcontext(),
+                "ours, bfloat16": torch.autocast(device.type, torch.bfloat16),
+                "ours, compiled": contextlib.nullcontext()}  # fmt: skip
+    runs = {name: functools.partial(_stepper(device, backbone, size, batch, compiled="compiled" in name), context)
+            for name, context in contexts.items()}  # fmt: skip
+    return _measure(runs, batch, device, rounds)
 
 
 def rdn_inference(device, sizes, size, rounds):
@@ -62,20 +45,15 @@ def rdn_inference(device, sizes, size, rounds):
 
     sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, compiled.
     """
-    rgb = torch.rand(1, 3, size, size, device=device)
-    models = {}
+    rgb, runs = torch.rand(1, 3, size, size, device=device), {}
     for name in ("eager", "channels_last", "channels_last, bfloat16", "channels_last, compiled"):
         seed_everything(0)
         layout = torch.channels_last if "channels_last" in name else torch.contiguous_format
-        models[name] = RDN(**sizes).to(device, memory_format=layout).eval()
-    compiled = torch.compile(models["channels_last, compiled"].re_synthesize)
-
-    def run(name):
+        run = RDN(**sizes).to(device, memory_format=layout).eval().re_synthesize
         lower = torch.autocast(device.type, torch.bfloat16, enabled="bfloat16" in name)
-        with torch.inference_mode(), lower:
-            return (compiled if "compiled" in name else models[name].re_synthesize)(rgb)
-
-    return _measure({name: (lambda n=name: run(n)) for name in models}, 1, device, rounds)
+        run = lower(torch.compile(run) if "compiled" in name else run)
+        runs[name] = functools.partial(torch.inference_mode()(run), rgb)
+    return _measure(runs, 1, device, rounds)
 
 
 def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
@@ -102,18 +80,30 @@ def _peak(job):
     device, backbone, size, batch, training = job
     gpu = torch.device(device).type == "cuda"
     before = 0 if gpu else _status("VmRSS")
+    step = _stepper(device, backbone, size, batch, training)
+    for _ in range(2):  # Adam's averages are there from the end of the first step on
+        step(torch.autocast("cuda", torch.bfloat16, enabled=gpu))
+    return torch.cuda.max_memory_allocated(device) / 2**20 if gpu else _status("VmHWM") - before
+
+
+def _stepper(device, backbone, size, batch, training=True, compiled=False):
+    """Return a function of a context, in which PEL computes its loss: a step of training, or else of scoring."""
+    seed_everything(0)
     model = pel_network.PEL(backbone, pretrained=False).to(device).train(training)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4) if training else None
+    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
+    network = torch.compile(model) if compiled else model
     data = {"rgb": torch.rand(batch, 3, size, size, device=device),
             "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
-    for _ in range(2):  # Adam's averages are there from the end of the first step on
-        with torch.inference_mode(not training), torch.autocast("cuda", torch.bfloat16, enabled=gpu):
-            loss = pel_network.loss(model, data)
-        if optimizer:
+
+    def step(context):
+        with context, torch.inference_mode(not training):
+            loss = pel_network.loss(network, data)
+        if training:
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-    return torch.cuda.max_memory_allocated(device) / 2**20 if gpu else _status("VmHWM") - before
+
+    return step
 
 
 def _status(key):

@@ -1,53 +1,62 @@
-"""How fast the operations of PEL are beside their plain twins, kornia and the floor: `python -m lib.benchmarks.ops`.
+"""How fast the operations of PEL are beside other ways to compute them: `python -m lib.benchmarks.ops`.
 
-The floor of an operation is the time of making a copy (`clone`) that reads and writes as many bytes as it must. All
-candidates of a row run one after the other, round by round, so that whatever else the machine does meets them alike;
-the median round counts.
+reference: the twin in plain PyTorch, as the paper writes it. kornia: its median. compiled: our selection network in
+plain PyTorch under torch.compile, with autograd through it. grouped: the stem by grouped convolutions. floor: a copy
+(`clone`) that reads and writes as many bytes as the operation must. All candidates of a row run one after the other,
+round by round, so that whatever else the machine does meets them alike; the median round counts.
 """
 
 import argparse
+import functools
+import shutil
 import statistics
 import time
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 
 from lib import figures, ops, paths
 from lib.ops import dct
+from lib.ops.median import cpu, eager, selection
 from lib.training import device as training_device
 
 SHAPES = ((8, 24, 160, 160), (8, 32, 80, 80))  # behind stages 1 and 2 of EfficientNet-B4, 320 pixels, a batch of 8
 IMAGES = (8, 3, 320, 320)
 CHANNELS = 64  # of the frequency stem
+COLUMNS = ("operation", "device", "shape", "dtype", "reference", "kornia", "compiled", "grouped", "ours", "floor",
+           "ours / floor", "reference / ours", "compiled / ours", "first compiled call, s", "gigabytes",
+           "gigaflops")  # fmt: skip
 
 
-def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images=IMAGES):
-    """Measure each operation: a DataFrame, one row for each (operation, shape, dtype), times in milliseconds.
+def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images=IMAGES, compiled=False):
+    """Measure each operation, in milliseconds: a DataFrame of COLUMNS, one row for each (operation, shape, dtype).
 
-    Columns: operation, device, shape, dtype, reference, kornia (NaN where it has none or is not installed), grouped
-    (the stem by grouped convolutions), ours, floor, ours / floor, reference / ours, gigabytes (read and written at
-    least) and gigaflops (done at least).
+    compiled: whether to measure torch.compile, which takes seconds at its first call. NaN: not measured, or kornia is
+    not installed. Gigabytes are those that are read and written at the least, gigaflops those that are done.
     """
     device = torch.device(device or training_device.device())
     rows = []
     for dtype in dtypes:
         for case in (*(c for shape in shapes for c in _noise(shape, dtype, device)), *_stem(images, dtype, device)):
             name, shape, moved, flops, candidates = case
-            milliseconds = paired({**candidates, "floor": _copy(moved, device)}, device, rounds)
+            candidates = {key: run for key, run in candidates.items() if run and (compiled or key != "compiled")}
+            times = by_round({**candidates, "floor": _copy(moved, device)}, device, rounds)
             rows.append({"operation": name, "device": _name(device), "shape": "x".join(map(str, shape)),
-                         "dtype": str(dtype).removeprefix("torch."), **milliseconds,
+                         "dtype": str(dtype).removeprefix("torch."), **_medians(times),
+                         "first compiled call, s": times.get("compiled", [np.nan])[0] / 1000,
                          "gigabytes": moved / 1e9, "gigaflops": flops / 1e9})  # fmt: skip
-    found = pd.DataFrame(rows)
-    found = found.assign(kornia=found.get("kornia", np.nan))
-    found["ours / floor"] = found["ours"] / found["floor"]
-    found["reference / ours"] = found["reference"] / found["ours"]
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    for ratio in ("ours / floor", "reference / ours", "compiled / ours"):
+        above, below = ratio.split(" / ")
+        found[ratio] = found[above] / found[below]
     return found
 
 
 def paired(candidates, device, rounds):
     """Time functions side by side: {name: median milliseconds over `rounds`}, one warm-up round apart."""
-    return {name: statistics.median(taken[1:]) for name, taken in by_round(candidates, device, rounds).items()}
+    return _medians(by_round(candidates, device, rounds))
 
 
 def by_round(candidates, device, rounds):
@@ -61,6 +70,10 @@ def by_round(candidates, device, rounds):
             _settle(device)
             times[name].append(1000 * (time.perf_counter() - began))
     return times
+
+
+def _medians(times):
+    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
 def roofline(measured, ax, peak=None):
@@ -101,18 +114,21 @@ def _noise(shape, dtype, device):
     weight, bias = (torch.randn(shape[1], device=device, dtype=dtype, requires_grad=True) for _ in range(2))
     grown = x.clone().requires_grad_()
     size, count = x.element_size(), x.numel()
-    median = {"reference": lambda: ops.median_filter_ref(x), "ours": lambda: ops.median_filter(x)}
-    if kornia := _kornia():
-        median["kornia"] = lambda: kornia(x, 3)
+    torch.compiler.reset()  # it gives up after some shapes and dtypes of one function
+    network = torch.compile(by_network(), dynamic=False)
 
     def forward_and_backward(op):
         torch.autograd.grad(op(grown, weight, bias), (grown, weight, bias), pull)
 
-    both = {"reference": lambda: forward_and_backward(ops.noise_enhance_ref),
-            "ours": lambda: forward_and_backward(ops.noise_enhance)}  # fmt: skip
-    with torch.no_grad():
-        forward = {"reference": lambda: ops.noise_enhance_ref(x, weight.detach(), bias.detach()),
-                   "ours": lambda: ops.noise_enhance(x, weight.detach(), bias.detach())}  # fmt: skip
+    @torch.no_grad()
+    def forward(op):
+        op(x, weight, bias)
+
+    median = {"reference": lambda: ops.median_filter_ref(x), "kornia": _kornia(x),
+              "compiled": lambda: network(x), "ours": lambda: ops.median_filter(x)}  # fmt: skip
+    noise = {"reference": ops.noise_enhance_ref, "compiled": network, "ours": ops.noise_enhance}
+    forward, both = ({name: functools.partial(run, op) for name, op in noise.items()}
+                     for run in (forward, forward_and_backward))  # fmt: skip
     yield "median 3x3", shape, 2 * size * count, 20 * count, median
     yield "noise_enhance", shape, 2 * size * count, 30 * count, forward
     # Forward reads x and writes the output and one byte; backward reads x, the byte and the gradient, and writes one.
@@ -137,7 +153,7 @@ def _stem(shape, dtype, device):
 
 def stem_by_unfold(rgb, weight):
     """Compute `ops.frequency_stem` by unfold and two matrix products, as one would first write it."""
-    windows = torch.nn.functional.unfold(_ycbcr(rgb), 8, stride=2).unflatten(1, (3, 64))
+    windows = F.unfold(_ycbcr(rgb), 8, stride=2).unflatten(1, (3, 64))
     maps = torch.einsum("fp,ncpl->ncfl", _basis(rgb), windows).flatten(1, 2)
     mixed = weight.flatten(1) @ maps
     return mixed.unflatten(2, (rgb.shape[2] // 2, rgb.shape[3] // 2))
@@ -146,14 +162,14 @@ def stem_by_unfold(rgb, weight):
 def stem_by_groups(rgb, weight):
     """Compute `ops.frequency_stem` by a grouped convolution, 64 filters a colour channel, and the 1x1 convolution."""
     kernels = _basis(rgb).reshape(64, 1, 8, 8).repeat(3, 1, 1, 1)
-    maps = torch.nn.functional.conv2d(_ycbcr(rgb), kernels, stride=2, groups=3)
-    return torch.nn.functional.conv2d(maps, weight)
+    maps = F.conv2d(_ycbcr(rgb), kernels, stride=2, groups=3)
+    return F.conv2d(maps, weight)
 
 
 def _ycbcr(rgb):
     matrix = torch.tensor(dct.RGB_TO_YCBCR).to(rgb)
     offset = torch.tensor(dct.YCBCR_OFFSET).to(rgb)[:, None, None]
-    return torch.nn.functional.pad(torch.einsum("ck,nkhw->nchw", matrix, rgb) + offset, (3,) * 4, mode="reflect")
+    return F.pad(torch.einsum("ck,nkhw->nchw", matrix, rgb) + offset, (3,) * 4, mode="reflect")
 
 
 def _basis(like):
@@ -165,12 +181,23 @@ def _copy(moved, device):
     return source.clone  # into new memory, as every operation here writes its result
 
 
-def _kornia():
+def by_network():
+    """Return a function of x, weight=None, bias=None: the median 3x3 or the noise enhancement, in plain PyTorch."""
+    networks = selection.sort_network(3), selection.median_network(3)  # torch.compile need not look into their making
+
+    def run(x, weight=None, bias=None):
+        median = eager.network_median(F.pad(x, (1,) * 4, mode="reflect"), 3, *networks)
+        return median if weight is None else eager.enhance(x, median, weight, bias)
+
+    return run
+
+
+def _kornia(x):
     try:
         from kornia.filters import median_blur
     except ImportError:
         return None
-    return median_blur
+    return lambda: median_blur(x, 3)
 
 
 def _settle(device):
@@ -188,7 +215,10 @@ def main():
     parser.add_argument("--dtypes", nargs="+", default=["float32"], choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    measured = table(options.device, [getattr(torch, name) for name in options.dtypes], options.rounds)
+    dtypes = [getattr(torch, name) for name in options.dtypes]
+    compiled = shutil.which(cpu.compiler()) is not None
+    with torch.compiler.config.patch(force_disable_caches=True):  # else the first call finds what an earlier run made
+        measured = table(options.device, dtypes, options.rounds, compiled=compiled)
     print(measured.drop(columns=["gigabytes", "gigaflops"]).to_string(index=False, float_format="%.2f", na_rep="-"))
     if not torch.cuda.is_available():
         print(f"CPU with {torch.get_num_threads()} threads; CUDA: not measured here")

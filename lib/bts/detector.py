@@ -4,29 +4,34 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib.backbones.resnet import FAKE, ResidualDetector
+from lib.backbones.resnet import ResidualDetector, grad_cam
 from lib.bts.perceptual import CHANNELS, Perceptual
-from lib.bts.re_synthesizer import RDN
+from lib.bts.re_synthesizer import RDN, rdn_options
+from lib.bts.residuals import Residuals
+from lib.detectors import Detector, register
+from lib.params import ParamsError
 
 
-class BeyondTheSpectrum(nn.Module):
+class BeyondTheSpectrum(Detector):
     """The whole detector: re-synthesizer, perceptual network, one ResidualDetector a stage, and the weights of Eq. 4.
 
-    re_synthesizer: the arguments of RDN; perceptual: a name of lib.bts.perceptual; stages: 0 = pixel, 1 .. 5 =
-    perceptual stages; stage_weights: beta of Eq. 4; width, layers: of the ResNets; size: side of the images that it is
-    trained on, in pixels (kept for those who prepare its input). `config` holds all of them, and
-    BeyondTheSpectrum(**config) builds the same network. Only the detectors are trained: the rest is fixed, as in the
-    first phase of the released code.
+    re_synthesizer: the arguments of RDN; phi: which trained one it gets, SR, SR+C or SR+D; perceptual: a name of
+    lib.bts.perceptual; stages: 0 = pixel, 1 .. 5 = perceptual stages; stage_weights: beta of Eq. 4; width, layers: of
+    the ResNets; size: side of the images that it is trained on, in pixels. Only the detectors are trained: the rest is
+    fixed, as in the first phase of the released code.
     Raises ValueError for a stage that does not exist.
     """
 
-    def __init__(self, re_synthesizer, perceptual, stages, stage_weights, width, layers, size, pretrained=True):
+    inputs = ("rgb", "residuals")
+
+    def __init__(
+        self, re_synthesizer, perceptual, stages, stage_weights, width, layers, size, phi="SR", pretrained=True
+    ):
         super().__init__()
         if not stages or not set(stages) <= set(range(6)):
             raise ValueError(f"stages: {stages} are not among 0 (pixel) and 1 .. 5 (perceptual)")
-        self.config = dict(re_synthesizer=dict(re_synthesizer), perceptual=perceptual, stages=list(stages),
-                           stage_weights=list(stage_weights), width=width, layers=list(layers), size=size)  # fmt: skip
-        self.stages = list(stages)
+        self.stages, self.size = list(stages), size
+        self.trained_parts = {"re_synthesizer": f"re_synthesizer/{phi}"}  # part: weights that a training starts from
         self.re_synthesizer = RDN(**re_synthesizer).requires_grad_(False)
         self.perceptual = Perceptual(perceptual, pretrained)
         channels = (3, *CHANNELS[perceptual])
@@ -35,13 +40,9 @@ class BeyondTheSpectrum(nn.Module):
         for network in (self.re_synthesizer, self.perceptual):
             network.to(memory_format=torch.channels_last)  # a third of the time on a CPU
 
-    @classmethod
-    def restore(cls, state, config):
-        """Build the trained network from what `lib.training.checkpoints.load` returns."""
-        keys = ("re_synthesizer", "perceptual", "stages", "stage_weights", "width", "layers", "size")
-        model = cls(**{key: config[key] for key in keys}, pretrained=False)
-        model.load_state_dict(state)
-        return model.eval()
+    @property
+    def stage_names(self):
+        return [f"stage {stage}" if stage else "pixel" for stage in self.stages]
 
     def residuals(self, rgb):
         """What the re-synthesizer cannot explain: |X - Phi(X_down)| and |Theta_i(X) - Theta_i(Phi(X_down))|.
@@ -60,13 +61,22 @@ class BeyondTheSpectrum(nn.Module):
         residuals = self.residuals(rgb) if residuals is None else residuals
         return torch.stack([detector(x) for detector, x in zip(self.detectors, residuals, strict=True)], dim=1)
 
-    def stage_probabilities(self, rgb, residuals=None):
-        """Return the probability of being fake that each stage gives, (N,stages)."""
-        return self(rgb, residuals).softmax(dim=-1)[..., FAKE]
+    def opinions(self, batch):
+        """Return the probability of being fake (N,) that each stage gives, Pix, Stage1 .., and Avg, their Eq. 4."""
+        stages = super().fake_probability(batch)
+        names = [f"Stage{stage}" if stage else "Pix" for stage in self.stages]
+        return {**dict(zip(names, stages.unbind(1), strict=True)), "Avg": combine(stages, self.stage_weights)}
 
-    def fake_probability(self, rgb, residuals=None):
-        """Return the probability of being fake (N,): the stages' weighted mean (Eq. 4), for rgb (N,3,H,W) in [0,1]."""
-        return combine(self.stage_probabilities(rgb, residuals), self.stage_weights)
+    def fake_probability(self, batch):
+        """Return the probability of being fake (N,): the stages' weighted mean (Eq. 4)."""
+        return self.opinions(batch)["Avg"]
+
+    def activation_maps(self, rgb):
+        """Return the Grad-CAM of each stage's detector: {"pixel" or "stage i": (N,h,w)}. Source: BTS Figs. 7 and 8."""
+        with torch.no_grad():
+            residuals = self.residuals(rgb)
+        parts = zip(self.stage_names, self.detectors, residuals, strict=True)
+        return {name: grad_cam(detector, residual) for name, detector, residual in parts}
 
 
 def combine(probabilities, stage_weights):
@@ -79,3 +89,23 @@ def detector_loss(model, batch):
     logits = model(batch["rgb"], batch.get("residuals"))
     labels = batch["label"].long()
     return sum(F.cross_entropy(stage, labels) for stage in logits.unbind(dim=1))
+
+
+def _register(name, phi, other_stages=False):
+    @register(name, "bts", BeyondTheSpectrum, detector_loss, items=Residuals)
+    def options(size, re_synthesizer, residual_detectors):
+        stages, weights = residual_detectors.stages, residual_detectors.stage_weights
+        if other_stages:
+            stages = [stage for stage in range(1, 6) if stage not in stages]
+            weights = [1 / len(stages) for _ in stages]
+        if not stages:
+            raise ParamsError("residual_detectors.stages: SR has all stages already, which leaves none to SR-stages")
+        return {"re_synthesizer": rdn_options(re_synthesizer), "perceptual": re_synthesizer.perceptual,
+                "stages": stages, "stage_weights": weights, "width": residual_detectors.width,
+                "layers": residual_detectors.layers, "size": size, "phi": phi}  # fmt: skip
+
+
+_register("SR", "SR")
+_register("SR-stages", "SR", other_stages=True)
+_register("SR+C", "SR+C")
+_register("SR+D", "SR+D")

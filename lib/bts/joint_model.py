@@ -29,7 +29,7 @@ def joint_loss(model, degrade, stage_weights, kind="paper", detector_weight=1.0)
     for no gradient, and, as released, for a batch of less than two photographs.
     Source: BTS section 4.2; released train.py.
     """
-    perceptual, factor = model.perceptual, model.re_synthesizer.scale
+    perceptual, factor = model.perceptual, model.re_synthesizer.factor
 
     def loss(model, batch):
         rgb, label = batch["rgb"], batch["label"].long()

@@ -1,11 +1,15 @@
 """Theta of Beyond the Spectrum: a frozen ImageNet network that is read at five stages, and the losses made of them."""
 
+import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 from torchvision.models import vgg
 
 from lib.backbones.efficientnet import create_efficientnet
+from lib.bts.re_synthesizer import box_mean
+from lib.training.device import device
 
 CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
 LITE0_SCALE = (20.0, 32.0, 28.0, 30.0, 10.0)  # about four standard deviations of each stage over photographs
@@ -60,6 +64,40 @@ def re_synthesis_loss(perceptual, rgb, output, weights, kind="paper"):
     pairs = zip(weights[1:], perceptual(output), wanted, strict=True)
     stages = factor * sum(weight * distance(stage, target) for weight, stage, target in pairs)
     return {"loss": weights[0] * pixel + stages, "pixel": pixel, "stages": stages}
+
+
+def equations(perceptual, degrade, settings):
+    """Return the losses (model, batch) of Eq. 1 and Eq. 3, by which Phi learns from `degrade(X_down, generator)`.
+
+    settings: the section re_synthesizer. X_down is made here, not by `re_synthesize`: several GPUs wrap the model.
+    """
+
+    def guess(model, batch):
+        return model(degrade(box_mean(batch["rgb"], settings.factor), torch.default_generator))
+
+    def equation1(model, batch):
+        return F.l1_loss(guess(model, batch), batch["rgb"])
+
+    def equation3(model, batch):
+        return re_synthesis_loss(perceptual, batch["rgb"], guess(model, batch), settings.stage_weights, settings.loss)
+
+    return equation1, equation3
+
+
+@torch.inference_mode()
+def reconstruction(model, perceptual, photographs, settings, degrade=lambda low_res, generator: low_res, seed=0):
+    """Return how far re-synthesized photographs are from themselves, their mean: {"loss", "pixel", "stages", "psnr"}.
+
+    photographs: items; degrade: Omega, with the same draws at each call; "psnr" in dB, the others by Eq. 3.
+    """
+    generator, found = torch.Generator().manual_seed(seed), []
+    for batch in DataLoader(photographs, 1):
+        rgb = batch["rgb"].to(device())
+        output = model(degrade(box_mean(rgb, settings.factor), generator))
+        parts = re_synthesis_loss(perceptual, rgb, output, settings.stage_weights, settings.loss)
+        psnr = -10 * (rgb - output.clamp(0, 1)).square().mean().log10()
+        found.append({**{name: value.item() for name, value in parts.items()}, "psnr": psnr.item()})
+    return pd.DataFrame(found).mean().to_dict()
 
 
 def _vgg19(pretrained):

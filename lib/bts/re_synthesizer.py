@@ -51,17 +51,17 @@ class ResidualDenseBlock(nn.Module):
 class RDN(nn.Module):
     """Enlarge a small image: the function Phi of Eq. 1, with the released numbers by default.
 
-    low_res: (N,3,h,w) in [0,1]. Returns (N,3,scale*h,scale*w), about [0,1]: the output is not clamped.
+    low_res: (N,3,h,w) in [0,1]. Returns (N,3,factor*h,factor*w), about [0,1]: the output is not clamped.
     checkpoint: in training keep only what enters each block, and compute its inside anew in the backward pass: a third
     more time, a fifth of the memory, the same numbers.
-    Raises ValueError for a `scale` other than 2 or 4.
+    Raises ValueError for a `factor` other than 2 or 4.
     """
 
-    def __init__(self, num_features=64, growth_rate=64, num_blocks=16, num_layers=8, scale=4, checkpoint=False):
+    def __init__(self, num_features=64, growth_rate=64, num_blocks=16, num_layers=8, factor=4, checkpoint=False):
         super().__init__()
-        if scale not in (2, 4):
-            raise ValueError(f"scale: {scale!r} is not 2 or 4, the steps of the pixel shuffle")
-        self.scale, self.checkpoint = scale, checkpoint
+        if factor not in (2, 4):
+            raise ValueError(f"factor: {factor!r} is not 2 or 4, the steps of the pixel shuffle")
+        self.factor, self.checkpoint = factor, checkpoint
         self.sfe1 = nn.Conv2d(3, num_features, 3, padding=1)
         self.sfe2 = nn.Conv2d(num_features, num_features, 3, padding=1)
         blocks = [ResidualDenseBlock(num_features, growth_rate, num_layers) for _ in range(num_blocks)]
@@ -70,7 +70,7 @@ class RDN(nn.Module):
             nn.Conv2d(num_blocks * num_features, num_features, 1), nn.Conv2d(num_features, num_features, 3, padding=1)
         )
         doubling = []
-        for _ in range(scale // 2):
+        for _ in range(factor // 2):
             doubling += [nn.Conv2d(num_features, 4 * num_features, 3, padding=1), nn.PixelShuffle(2)]
         self.upscale = nn.Sequential(*doubling)
         self.output = nn.Conv2d(num_features, 3, 3, padding=1)
@@ -107,7 +107,13 @@ class RDN(nn.Module):
 
     def re_synthesize(self, rgb):
         """Shrink and enlarge again: Phi(X_down), (N,3,H,W) for rgb (N,3,H,W) in [0,1]."""
-        return self(box_mean(rgb, self.scale))
+        return self(box_mean(rgb, self.factor))
+
+
+def rdn_options(settings):
+    """Return the arguments of RDN that a section `re_synthesizer` gives."""
+    keys = ("num_features", "growth_rate", "num_blocks", "num_layers", "factor")
+    return {key: getattr(settings, key) for key in keys}
 
 
 def load_released(model, path):

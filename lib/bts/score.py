@@ -1,152 +1,137 @@
 """The detectors of Beyond the Spectrum's Tables 1 to 3: each is trained against one generator and scored on every test.
 
-`python -m lib.bts.score METHOD` writes results/scores/bts/METHOD/SOURCE.csv of each generator, which notebook
-04 reads.
+`python -m lib.bts.score` does so with all of them, side by side, and writes results/scores/bts/DETECTOR/SOURCE.csv,
+which notebooks 03 and 04 read. What is trained and scored already, and depends on nothing that has changed, stays.
 """
 
 import argparse
 import functools
+import itertools
+import multiprocessing
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lib import paths
-from lib.bts import sets
+from lib import detectors, paths
+from lib.bts import re_synthesis, sets, testing
 from lib.bts.predict import stage_scores
-from lib.bts.train import METHODS, RE_SYNTHESIZERS, _untrained, train_detector
-from lib.data import perturb
-from lib.data.items import FaceImages
-from lib.ops import spectra
+from lib.bts.train import train, weights
+from lib.data import layouts
+from lib.evaluation import score_files
 from lib.params import ParamsError, load, one_of
+from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 SCENES = ("bedroom", "church")
+COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores, before those of stage_scores
+SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained beside those of the tables: notebook 03 shows them
 
 
-COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores, before one column a detector
+def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_detectors, **sections):
+    """Train a detector against a source and score every test, or what of that is not fresh: the table of `read`.
 
-
-def tests(params, table, source):
-    """Yield (name of the test, table of its images, their items), the tests of Tables 1 to 3 and the further ones.
-
-    val: photographs and the source's images, to calibrate on. raw: all test images. R, A, FFHQ, StarGAN2: the sets of
-    `test_sets`, where these are. E, P: the fakes of raw after `equalize` and `perturb.chain`. "jpeg 50", ...: some
-    photographs and images of the source after one change of `bts_detectors.curves`. Of R, A, E and P only the
-    fakes are given, because their photographs are those of raw.
+    job: (detector, source); table, others: as of `tests`; scene: "" or one of SCENES, whose images the table holds; the
+    others are sections of params.yaml.
     """
-    size, seed = params.re_synthesizer.size, params.seed
-    val, test = (sets.rows(table, split) for split in ("val", "test"))
-    val = val.iloc[sets.of_source(val, source)].reset_index(drop=True)
-    fakes = sets.rows(table, "test", 1)
-    fake_items = FaceImages(fakes, size)
-    yield "val", val, FaceImages(val, size)
-    yield "raw", test, FaceImages(test, size)
-    for name in ("R", "A", "FFHQ", "StarGAN2"):
-        others = test_set(params, name)
-        if others is not None:
-            others = sets.rows(others, "test", 1 if name in ("R", "A") else None)
-            yield name, others, FaceImages(others, size)
-    spectrum = real_spectrum(params, table)
-    equalized = perturb.Changed(fake_items, fakes, lambda image, rng: spectra.equalize_image(image, spectrum), seed)
-    yield "E", fakes, equalized
-    yield "P", fakes, perturb.Changed(fake_items, fakes, perturb.chain, seed)
-    count = params.bts_detectors.curve_images
-    own = test.iloc[sets.of_source(test, source)].groupby("label").head(count).reset_index(drop=True)
-    own_items = FaceImages(own, size)
-    for change, strengths in params.bts_detectors.curves.model_dump().items():
-        for strength in strengths:
-            changed = functools.partial(_change, change, strength)
-            yield f"{change} {strength:g}", own, perturb.Changed(own_items, own, changed, seed, fakes_only=False)
+    name, source = job
+    model, _ = train(name, table, source, size, residual_detectors, seed, scene=scene,
+                     bts_detectors=bts_detectors, **sections)  # fmt: skip
+    key = staleness.key(
+        weights=checkpoints.config(checkpoints.file(weights(name, source, scene)))["key"],
+        images={test: staleness.images(images) for test, images in {"": table, **others}.items()},
+        changes=[bts_detectors.curve_images, list(bts_detectors.curves)],
+        seed=seed,
+        code=(testing.__name__, "lib.bts.predict", *detectors.entry(name).code),
+    )
+    if not score_files.fresh(file(name, source, scene), key):
+        parts = []
+        all_tests = testing.tests(table, others, source, size, bts_detectors, seed)
+        for test, images, items in tqdm(
+            all_tests, desc="tests", unit="test", leave=False, disable=multiprocessing.parent_process() is not None
+        ):
+            parts.append(pd.concat([images[COLUMNS[1:]], stage_scores(model, items)], axis=1).assign(test=test))
+        scored = pd.concat(parts, ignore_index=True)
+        columns = [*COLUMNS, *(column for column in scored if column not in COLUMNS)]
+        score_files.write(file(name, source, scene), scored[columns], key)
+    return read(name, source, scene)
 
 
-def test_set(params, name):
-    """Return the table of a set of `test_sets`, or None where its folder is not there."""
-    data_set = getattr(params.test_sets, name)
-    return sets.image_table(params, data_set) if paths.resolve(data_set.root).is_dir() else None
+def read(name, source, scene=""):
+    """Return the scores of a detector: a DataFrame of COLUMNS and those of `stage_scores`, one row an image a test.
 
-
-def real_spectrum(params, table):
-    """Return the mean azimuthal power spectrum (3, rings) of the training photographs in [0, 1], which +E wants."""
-    photographs = FaceImages(sets.rows(table, "train", 0), params.re_synthesizer.size)
-    return spectra.mean_spectrum(photographs[i]["rgb"].double().numpy() for i in range(len(photographs)))
-
-
-def run(params, method, source, scene=""):
-    """Train a method against a source and score every test: the table that `scores` reads, written.
-
-    scene: "", or one of SCENES, whose images (`scenes` in params.yaml) take the place of the faces.
-    Raises ParamsError for a method or source that is not known, FileNotFoundError where the scene's folder is missing.
+    Raises FileNotFoundError, in one line that names the stage, where they are not there.
     """
-    one_of("method", method, METHODS)
-    params = of_scene(params, scene)
-    table = sets.image_table(params)
-    one_of("source", source, sets.sources(table))
-    model, _ = train_detector(params, table, method, source, _prefix(scene))
-    parts = []
-    for name, images, items in tqdm(tests(params, table, source), desc="tests", unit="test", leave=False):
-        parts.append(pd.concat([images[COLUMNS[1:]], stage_scores(model, items)], axis=1).assign(test=name))
-    scored = pd.concat(parts, ignore_index=True)
-    columns = [*COLUMNS, *(column for column in scored if column not in COLUMNS)]
-    paths.replace(_file(method, source, scene), lambda f: scored[columns].to_csv(f, index=False, float_format="%.6g"))
-    return scored[columns]
+    return score_files.read(file(name, source, scene))
 
 
-def run_all(params, method, sources, scene=""):
-    """Return `run` of each source, in order, side by side where that is faster (train.side_by_side)."""
-    if method in RE_SYNTHESIZERS:  # trained once, not once a process
-        own = of_scene(params, scene)
-        _untrained(own, sets.image_table(own), method, _prefix(scene))
-    return list(side_by_side(functools.partial(run, params, method, scene=scene), sources, len(sources)))
+def file(name, source, scene=""):
+    """Return the path of the scores of a detector."""
+    return paths.RESULTS / "scores" / "bts" / scene / name / f"{source}.csv"
 
 
-def scores(params, method, source, scene=""):
-    """Return what `run` wrote, or run it: a DataFrame of COLUMNS and one column a detector, one row an image a test."""
-    file = _file(method, source, scene)
-    return pd.read_csv(file, dtype={"identity": str}) if file.is_file() else run(params, method, source, scene)
+def further(test_sets, seed, limit=0):
+    """Return {name: table} of the sets of a section test_sets whose folders are there."""
+    there = {name: data_set for name, data_set in test_sets if paths.resolve(data_set.root).is_dir()}
+    return {name: layouts.images(data_set, seed, limit) for name, data_set in there.items()}
 
 
-def _prefix(scene):
-    return f"{scene}_" if scene else ""
-
-
-def _file(method, source, scene):
-    return paths.RESULTS / "scores" / (scene or "bts") / method / f"{source}.csv"
-
-
-def of_scene(params, scene):
-    """Return the params with the images of a scene of SCENES in the place of the faces; "" leaves them as they are."""
-    if not scene:
-        return params
-    one_of("scene", scene, SCENES)
-    data_set = getattr(params.scenes, scene)
-    if not paths.resolve(data_set.root).is_dir():
-        raise FileNotFoundError(f"scenes.{scene}.root: no folder at {data_set.root}; Table 3 needs LSUN there")
-    return params.replace(data=params.data.replace(generated=data_set))
-
-
-def _change(change, strength, image, rng):
-    return perturb.SINGLE[change](image, strength, rng)
+def _remove_others(known, table):
+    """Remove weights, histories and scores of detectors that are on the list no longer."""
+    kept = {f"{name}_{source}" for name in known for source in sets.sources(table)}
+    for folder in (paths.CHECKPOINTS / "bts", paths.HISTORY / "bts"):
+        score_files.keep_only(folder, kept)
+    for folder in (paths.RESULTS / "scores" / "bts").iterdir():
+        if folder.name not in SCENES:
+            score_files.keep_only(folder, sets.sources(table) if folder.name in known else ())
 
 
 def main(arguments=None):
     """Run the command line; ends with a line instead of a trace where a name or a folder is wrong."""
+    known = detectors.names("bts")
     parser = argparse.ArgumentParser(prog="python -m lib.bts.score", description=__doc__.splitlines()[0])
-    parser.add_argument("method", metavar="METHOD", help=", ".join(METHODS))
-    parser.add_argument(
-        "source", metavar="SOURCE", nargs="*", help="generators to learn from, or all; those of params.yaml by default"
-    )
+    parser.add_argument("detectors", metavar="DETECTOR", nargs="*", help=f"all by default: {', '.join(known)}")
+    parser.add_argument("--source", nargs="+", help="generators to learn from, or all; those of params.yaml by default")
     parser.add_argument("--scene", default="", help=f"learn from scenes instead of faces: {', '.join(SCENES)}")
     options = parser.parse_args(arguments)
+    whole = not (options.detectors or options.source or options.scene)
     try:
         params = load()
-        sources = options.source or params.bts_detectors.sources
-        found = dict(zip(sources, run_all(params, options.method, sources, options.scene), strict=True))
+        one_of("scene", options.scene, ("", *SCENES))
+        for name in options.detectors:
+            one_of("detector", name, known)
+        limit, threads = params.re_synthesizer.limit, params.machine.threads
+        roots = {"": params.data.generated, **dict(params.scenes)}
+        there = [scene for scene in SCENES if paths.resolve(roots[scene].root).is_dir()]
+        if options.scene and options.scene not in there:
+            root = roots[options.scene].root
+            raise FileNotFoundError(f"scenes.{options.scene}.root: no folder at {root}; Table 3 needs LSUN there")
+        for scene in ["", *there] if whole else [options.scene]:
+            table = layouts.images(roots[scene], params.seed, limit)
+            sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
+            for source in sources:
+                one_of("source", source, sets.sources(table))
+            if scene:  # those of the faces have a stage of their own
+                re_synthesis.train_all(
+                    params.re_synthesizer, table, params.seed, f"bts/{scene}/re_synthesizer", threads
+                )
+            jobs = list(itertools.product(options.detectors or known, sources))
+            jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
+            jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last of the list take longest
+            work = functools.partial(
+                run, table=table, others=further(params.test_sets, params.seed, limit), seed=params.seed, scene=scene,
+                size=params.re_synthesizer.size, re_synthesizer=params.re_synthesizer,
+                residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
+            )  # fmt: skip
+            for (name, source), scored in zip(
+                jobs, side_by_side(work, jobs, "detectors", threads=threads), strict=True
+            ):
+                for test, part in scored.groupby("test", sort=False):
+                    right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
+                    print(f"{name} against {source}, {test}: {right:.1%} of {len(part)} right")
+            if whole and not scene:
+                _remove_others(known, table)
     except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    for source, scored in found.items():
-        for test, part in scored.groupby("test", sort=False):
-            right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
-            print(f"{options.method} against {source}, {test}: {right:.1%} of {len(part)} right")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,8 @@
-"""The images of Beyond the Spectrum: photographs and GAN images, which of them a detector learns from."""
+"""Which images of a table a detector of Beyond the Spectrum learns from: photographs, and those of a generator."""
 
 import numpy as np
 
-from lib.data import layouts
-
 ALL = "all"  # the name of a detector that is trained on the fakes of every generator
-
-
-def image_table(params, data_set=None):
-    """Return the table of the photographs and GAN images, at most `re_synthesizer.limit` a source and split."""
-    table = layouts.images(data_set or params.data.generated, params.seed)
-    limit = params.re_synthesizer.limit
-    return table.groupby(["method", "split"], sort=False).head(limit).reset_index(drop=True) if limit else table
 
 
 def rows(table, split, label=None):

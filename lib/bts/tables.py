@@ -1,5 +1,6 @@
 """From the scores of `lib.bts.score` to Tables 1 to 3 of Beyond the Spectrum, measured by notebook 04."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -9,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.bts.train import RE_SYNTHESIZERS
 from lib.evaluation import report, resampling
 from lib.evaluation.metrics import metrics
 
@@ -28,7 +29,7 @@ TABLE2 = {
     for tested, column in {"StyleGAN": "SG", "StyleGAN2-0.5": "SG21", "StyleGAN2-1.0": "SG22"}.items()
 }
 """Column of BTS Table 2: (trained on, test, tested on)."""
-PLACE = ["trained_on", "test", "tested_on"]
+ROW, PLACE = ["detector", "S"], ["trained_on", "test", "tested_on"]
 
 
 def names(detector):
@@ -67,17 +68,14 @@ def measure(scored, n_bootstrap=1000):
     """
     measured = []
     for (detector, trained_on), frame in scored.items():
-        for column, (name, re_synthesizer) in names(detector).items():
-            if column not in frame:
-                continue
-            fakes = frame[frame["label"] == 1]
-            for test, tested_on in fakes[["test", "method"]].drop_duplicates().itertuples(index=False):
-                rows = of_test(frame, test, tested_on)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # an S-shaped ROC of one cell among a thousand
-                    numbers = metrics(rows, rows[column].to_numpy(), "frame", n_bootstrap)
-                place = {"trained_on": trained_on, "test": test, "tested_on": tested_on}
-                measured.append({"detector": name, "S": re_synthesizer, **place, **numbers})
+        tests = frame.loc[frame["label"] == 1, ["test", "method"]].drop_duplicates()
+        columns = [item for item in names(detector).items() if item[0] in frame]
+        for (column, row), place in itertools.product(columns, tests.itertuples(index=False)):
+            part = of_test(frame, *place)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an S-shaped ROC of one cell among a thousand
+                numbers = metrics(part, part[column].to_numpy(), "frame", n_bootstrap)
+            measured.append(dict(zip([*ROW, *PLACE], (*row, trained_on, *place), strict=True)) | numbers)
     return pd.DataFrame(measured)
 
 
@@ -88,15 +86,15 @@ def arrange(measured, columns):
     measured is left out; avg is the mean of the cells where none is.
     """
     table = []
-    for (detector, re_synthesizer), group in measured.groupby(["detector", "S"], sort=False):
+    for names_of_row, group in measured.groupby(ROW, sort=False):
         results = {tuple(row[key] for key in PLACE): row for row in group.to_dict("records")}
-        there = [(column, results[place]) for column, place in columns.items() if place in results]
-        row = {"detector": detector, "S": re_synthesizer}
-        for column, result in there:
-            row |= report.cell(column, result, "frame_accuracy")
-        average = {"avg": np.mean([row[column] for column in columns])} if there and len(there) == len(columns) else {}
-        table += [row | average] if there else []
-    return pd.DataFrame(table, columns=None if table else ["detector", "S"])
+        row, there = dict(zip(ROW, names_of_row, strict=True)), [key for key in columns if columns[key] in results]
+        for column in there:
+            row |= report.cell(column, results[columns[column]], "frame_accuracy")
+        if there and len(there) == len(columns):
+            row["avg"] = np.mean([row[column] for column in columns])
+        table += [row] if there else []
+    return pd.DataFrame(table, columns=None if table else ROW)
 
 
 def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
@@ -127,5 +125,5 @@ def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
 
 def printed_averages(paper):
     """Return a paper's table with `recomputed`, the mean of its cells, beside its printed `avg`: they are not equal."""
-    cells = paper.drop(columns=["detector", "S", "avg"]).astype(float)
-    return paper[["detector", "S"]].assign(printed=paper["avg"].astype(float), recomputed=cells.mean(axis=1).round(2))
+    cells = paper.drop(columns=[*ROW, "avg"]).astype(float)
+    return paper[ROW].assign(printed=paper["avg"].astype(float), recomputed=cells.mean(axis=1).round(2))

@@ -3,7 +3,6 @@
 Label 1 is fake in every table; data sets that say it otherwise are turned round here.
 """
 
-import csv
 import hashlib
 import re
 from pathlib import Path
@@ -40,7 +39,7 @@ def missing(data_set):
     return _read(data_set)[1]
 
 
-def images(data_set, seed=0):
+def images(data_set, seed=0, limit=0):
     """Return the table of the images of a data set: the columns of `videos`, and frame (0 for single images).
 
     Layouts "CelebA-HQ" and "FFHQ": one folder a source; CelebA-HQ and FFHQ are real, all others GANs. The splits
@@ -49,6 +48,7 @@ def images(data_set, seed=0):
     a fake named 000_001 and the reals 000 and 001, and the rows of an optional pairs.csv (columns real,fake: names
     of files or folders) share a split.
     Without lists, a seeded hash puts 20 % of the identities in test and 10 % of the others in val.
+    limit: of the images of a source in a split; 0: all.
     Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout.
     """
     if data_set.layout == "WildDeepfake":
@@ -71,7 +71,9 @@ def images(data_set, seed=0):
             )
         table["split"] = names.map(listed)
     check_disjoint(table)
-    return table[[*COLUMNS, "frame"]].reset_index(drop=True)
+    table = table[[*COLUMNS, "frame"]]
+    table = table.groupby(["method", "split"], sort=False).head(limit) if limit else table
+    return table.reset_index(drop=True)
 
 
 def split_of(identity, seed):
@@ -109,7 +111,7 @@ def root_of(data_set):
 def _read(data_set):
     if data_set.layout not in VIDEO_LAYOUTS:
         raise ValueError(f"{data_set.root}: layout {data_set.layout} holds images, not videos; use layouts.images")
-    rows, absent = video_sets.read(data_set.layout, root_of(data_set), data_set.compression)
+    rows, absent = video_sets.READERS[data_set.layout](root_of(data_set), data_set.compression)
     return pd.DataFrame(rows, columns=COLUMNS), absent
 
 
@@ -157,30 +159,18 @@ def _swapped(name, real):
 
 
 def _pairs_csv(file):
-    with open(file, newline="") as lines:
-        reader = csv.DictReader(lines)
-        if not {"real", "fake"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{paths.show(file)}: needs the columns real,fake, has {reader.fieldnames}")
-        return [tuple(_without_suffix(row[kind]) for kind in ("real", "fake")) for row in reader]
-
-
-def _without_suffix(name):
-    return name.rsplit(".", 1)[0] if name.lower().endswith(image.SUFFIXES) else name
+    pairs = video_sets.read_csv(file, ["real", "fake"])
+    ending = f"({'|'.join(map(re.escape, image.SUFFIXES))})$"
+    return list(pairs.replace(f"(?i){ending}", "", regex=True).itertuples(index=False, name=None))
 
 
 def _joined(links):
     """Return {name: the smallest name of all that links join it with}."""
-    leader = {}
-
-    def find(name):
-        while leader.setdefault(name, name) != name:
-            name = leader[name]
-        return name
-
-    for a, b in links:
-        a, b = sorted((find(a), find(b)))
-        leader[b] = a
-    return {name: find(name) for name in leader}
+    group = {}
+    for link in links:
+        joined = set().union(*(group.get(name, {name}) for name in link))
+        group |= dict.fromkeys(joined, joined)
+    return {name: min(names) for name, names in group.items()}
 
 
 def _files(folder):

@@ -4,9 +4,10 @@ A reader takes the root and the compression and returns rows (the columns of `li
 (method/name) of what the data set lists and the disk lacks. Source: the data sets' own lists and download scripts.
 """
 
-import csv
 import json
 import re
+
+import pandas as pd
 
 from lib import paths
 from lib.data import video
@@ -16,11 +17,6 @@ SPLITS = ("train", "val", "test")
 CELEB_DF = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}
 CELEB_DF_LIST = "List_of_testing_videos.txt"
 DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49, held out where the released test set is not at hand
-
-
-def read(layout, root, compression):
-    """Return (rows, absent) of the data set at `root` (an existing folder); raises KeyError for another layout."""
-    return READERS[layout](root, compression)
 
 
 def _face_forensics(root, compression):
@@ -100,7 +96,7 @@ def _celeb_df_all(root, compression):
         for file in _video_files(root / method):
             person = _celeb_df_person(method, file.stem)
             rows.append((str(file), label, method, f"{method}/{file.stem}", person, "test", ""))
-    listed = [name.rsplit(".", 1)[0] for _, name in _celeb_df_list(root / CELEB_DF_LIST)]
+    listed = [_stem(name) for _, name in _celeb_df_list(root / CELEB_DF_LIST)]
     return rows, sorted(set(listed) - {row[3] for row in rows})
 
 
@@ -127,10 +123,14 @@ def _celeb_df_person(method, stem):
 
 def _dfdc(root, compression):
     """DFDC: the released test set where labels.csv is there, else all that metadata.json lists; for testing only."""
-    lists = sorted(root.glob("labels.csv")) + sorted(root.glob("*/labels.csv"))
-    if lists:
-        return _dfdc_labels(lists)
-    return _dfdc_metadata(root, sorted(root.glob("metadata.json")) + sorted(root.glob("*/metadata.json")))
+    labels, metadata = (
+        [*sorted(root.glob(name)), *sorted(root.glob(f"*/{name}"))] for name in ("labels.csv", "metadata.json")
+    )
+    if not labels:
+        return _dfdc_metadata(root, metadata)
+    words = {"0": "REAL", "1": "FAKE"}
+    listed = [(file, sorted(read_csv(file, ["filename", "label"]).itertuples(index=False))) for file in labels]
+    return _dfdc_rows((file, name, words.get(label, label), name) for file, rows in listed for name, label in rows)
 
 
 def _dfdc_parts(root, compression):
@@ -142,38 +142,28 @@ def _dfdc_parts(root, compression):
 def _dfdc_metadata(root, files):
     if not files:
         raise FileNotFoundError(f"{paths.show(root)}: no labels.csv and no metadata.json here or one folder below")
+    entries = ((file, name, entry) for file in files for name, entry in sorted(read_json(file).items()))
+    return _dfdc_rows((file, name, e.get("label"), e.get("original") or name) for file, name, e in entries)
+
+
+def _dfdc_rows(listed):
+    """Return rows and absent of what is listed: (list, video, REAL or FAKE, video that it was made of)."""
     rows, absent = [], []
-    for metadata in files:
-        for name, entry in sorted(read_json(metadata).items()):
-            _dfdc_row(metadata, name, entry.get("label"), entry.get("original") or name, rows, absent)
+    for file, name, label, original in listed:
+        if label not in ("REAL", "FAKE"):
+            raise ValueError(f"{paths.show(file)}: {name} has the label {label!r}, not REAL or FAKE")
+        kind = label.lower()
+        key = f"{kind}/{_stem(name)}"
+        found = [path for path in (file.parent / name, file.parent / "videos" / name) if path.is_file()]
+        if found:
+            rows.append((str(found[0]), int(kind == "fake"), kind, key, _stem(original), "test", ""))
+        else:
+            absent.append(key)
     return rows, absent
 
 
-def _dfdc_labels(files):
-    rows, absent = [], []
-    for labels in files:
-        with open(labels, newline="") as lines:
-            reader = csv.DictReader(lines)
-            if not {"filename", "label"} <= set(reader.fieldnames or ()):
-                raise ValueError(f"{paths.show(labels)}: needs the columns filename,label, has {reader.fieldnames}")
-            for row in sorted(reader, key=lambda row: row["filename"]):
-                label = {"0": "REAL", "1": "FAKE"}.get(row["label"], row["label"])
-                _dfdc_row(labels, row["filename"], label, row["filename"], rows, absent)
-    return rows, absent
-
-
-def _dfdc_row(listed, name, label, original, rows, absent):
-    """Append one video that the file `listed` names to `rows`, or its name to `absent`."""
-    if label not in ("REAL", "FAKE"):
-        raise ValueError(f"{paths.show(listed)}: {name} has the label {label!r}, not REAL or FAKE")
-    candidates = (listed.parent / name, listed.parent / "videos" / name)
-    file = next((file for file in candidates if file.is_file()), None)
-    kind = "fake" if label == "FAKE" else "real"
-    key = f"{kind}/{name.rsplit('.', 1)[0]}"
-    if file is None:
-        absent.append(key)
-    else:
-        rows.append((str(file), int(kind == "fake"), kind, key, original.rsplit(".", 1)[0], "test", ""))
+def _stem(name):
+    return name.rsplit(".", 1)[0]
 
 
 def _video_files(folder):
@@ -189,6 +179,17 @@ def read_json(file):
         raise FileNotFoundError(f"{paths.show(file)}: no such file{remedy}") from None
     except ValueError:
         raise ValueError(f"{paths.show(file)}: not valid JSON") from None
+
+
+def read_csv(file, columns):
+    """Return these columns of a CSV file as text; raises ValueError in one line that names the file if one lacks."""
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame()
+    if not set(columns) <= set(table):
+        raise ValueError(f"{paths.show(file)}: needs the columns {','.join(columns)}, has {list(table)}")
+    return table[columns]
 
 
 READERS = {

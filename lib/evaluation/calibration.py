@@ -45,7 +45,7 @@ def reliability(probabilities, labels, bins=10):
     groups = frame.groupby(np.minimum((frame["probability"] * bins).astype(int), bins - 1))
     table = groups.mean().assign(count=groups.size()).reset_index(drop=True)
     intervals = [binomtest(round(n * p), n).proportion_ci(method="wilson") for _, p, n in table.itertuples(index=False)]
-    return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals])
+    return table.join(pd.DataFrame(intervals))
 
 
 def expected_error(probabilities, labels, bins=10):

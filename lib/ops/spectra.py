@@ -136,12 +136,6 @@ def dct2(images):
     return rows @ images @ columns.T
 
 
-def idct2(coefficients):
-    """Return the images (..., H, W) whose `dct2` the coefficients are."""
-    rows, columns = (_dct_matrix(side, coefficients.dtype, coefficients.device) for side in coefficients.shape[-2:])
-    return rows.T @ coefficients @ columns
-
-
 def log_dct(rgb):
     """Return ln(|DCT| + 1e-12) of rgb (N, 3, H, W) in [0, 1], taken at 0 .. 255: the same shape.
 

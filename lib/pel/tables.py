@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from lib import detectors, paths
+from lib import detectors
 from lib.data import perturb
 from lib.evaluation import report, resampling
 from lib.evaluation.metrics import metrics, weighted
@@ -35,7 +35,7 @@ def parts(scores, *keys):
 
 
 def measure(part, seed=0, n_bootstrap=1000):
-    """Return evaluate.metrics of a table with a column score."""
+    """Return `metrics` of a table with a column score."""
     return metrics(part, part["score"], n_bootstrap=n_bootstrap, seed=seed)
 
 
@@ -89,20 +89,18 @@ def robustness(scores, seed=0):
     Columns network, train, change, strength, step (its position), and those of `delta`: before is what the network says
     of the same frames unchanged.
     """
-    rows = []
+    rows, keys = [], ["method", "video", "frame"]
     for network, trained, part in parts(scores, "network", "train"):
         tests = dict(list(part.groupby("test")))
         for change, (_, strengths) in perturb.PEL_TABLE3.items():
             for step, strength in enumerate(strengths):
-                first = tests.get(robustness_test(change, strengths[1]))
-                after = first if step == 0 else tests.get(robustness_test(change, strength))
+                after = tests.get(robustness_test(change, strengths[max(step, 1)]))
                 if after is None or trained not in tests:
                     continue
-                keys = ["method", "video", "frame"]
                 pairs = after.merge(tests[trained][[*keys, "score"]], on=keys, suffixes=("", "_before"))
-                changed = pairs["score_before"] if step == 0 else pairs["score"]
+                changed = pairs["score"] if step else pairs["score_before"]
                 row = {"network": network, "train": trained, "change": change, "strength": strength, "step": step}
-                rows.append({**row, **delta(pairs, pairs["score_before"], changed, seed)})
+                rows.append(row | delta(pairs, pairs["score_before"], changed, seed))
     return pd.DataFrame(rows)
 
 
@@ -117,7 +115,8 @@ def delta(table, before, after, seed=0, draws=1000):
 
     def change(weights):
         old, new = (weighted(label, score, weights)[1] for score in (before, after))
-        return np.stack([100 * (weights @ gained) / weights.sum(1), new - old])
+        dauc = np.round(new - old, 12) + 0.0  # of equal AUCs 0, not 1e-16 that would be taken for a difference
+        return np.stack([100 * (weights @ gained) / weights.sum(1), dauc])
 
     low, high = resampling.interval(table["identity"], change, draws, seed)
     old, new = ((100 * ((s > 0.5) == label).mean(), roc_auc_score(label, s)) for s in (before, after))
@@ -131,8 +130,8 @@ def table3(robust):
     """Return Table 3 from what `robustness` returns: the deltas at the strengths CHOSEN."""
     rows = {}
     for row in robust.to_dict("records"):
-        name, column = ROWS["pel_table3"].get(row["network"], row["network"]), TABLE3_COLUMNS[row["change"]]
         if row["step"] == CHOSEN[row["change"]]:
+            name, column = ROWS["pel_table3"].get(row["network"], row["network"]), TABLE3_COLUMNS[row["change"]]
             cells = {f"{column}_{key}": row[key] for key in row if key.startswith(("dacc", "dauc"))}
             rows.setdefault((row["train"], name), {"data": row["train"], "detector": name}).update(cells)
     return pd.DataFrame(list(rows.values()), columns=None if rows else ["data", "detector"])
@@ -160,18 +159,15 @@ def _cells(part, seed):
 
 
 def beside(name, ours):
-    """Return evaluate.compare with a column "paper's row": which numbers the paper quotes, which its authors measured.
+    """Return report.compare with a column "paper's row": which numbers the paper quotes, which its authors measured.
 
     In Table 1 all but the last row are quoted, except the cells with a star; the rest are the authors' own runs.
     """
-    both = report.compare(name, ours)
-    paper = pd.read_csv(paths.PAPER_TABLES / f"{name}.csv", dtype=str)
+    both, paper = report.compare(name, ours), report.paper_table(name)
     keys = [column for column in paper if column in report.ROW_NAMES]
-    paper["paper's row"] = "own run"
+    source = pd.Series("own run", index=paper.index)
     if name == "pel_table1":
         starred = paper.drop(columns=keys).apply(lambda column: column.str.endswith("*")).any(axis=1)
-        quoted = paper["detector"] != "Ours"
-        paper.loc[quoted, "paper's row"] = np.where(starred, "quoted, * own run", "quoted")[quoted]
-    source = both[keys].merge(paper, how="left", on=keys)["paper's row"].fillna("")
-    both.insert(len(keys), "paper's row", source)
+        source = source.where(paper["detector"] == "Ours", np.where(starred, "quoted, * own run", "quoted"))
+    both.insert(len(keys), "paper's row", source.reindex(both.index, fill_value=""))  # the paper's rows come first
     return both

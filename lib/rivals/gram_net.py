@@ -9,7 +9,8 @@ from torch.nn import functional as F
 from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import BasicBlock
 
-from lib.backbones.resnet import FAKE
+from lib.backbones.resnet import grad_cam, image_loss
+from lib.detectors import Detector, register
 
 
 class GramBlock(nn.Module):
@@ -33,7 +34,7 @@ def gram(x):
     return flat @ flat.mT / flat[0].numel()
 
 
-class GramNet(nn.Module):
+class GramNet(Detector):
     """rgb (N, 3, H, W) in [0, 1], of any size -> logits (N, 2): real, fake.
 
     width: channels of the first stage, 64 in the paper (11,734,723 parameters); the others double from it.
@@ -45,7 +46,6 @@ class GramNet(nn.Module):
         super().__init__()
         if pretrained and width != 64:
             raise ValueError(f"width: {width}; ImageNet weights exist for width 64 alone: set pretrained to false")
-        self.config = {"width": width}
         widths = [width, 2 * width, 4 * width, 8 * width]
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -74,9 +74,9 @@ class GramNet(nn.Module):
     def forward(self, rgb):
         return self.fc(self.features(rgb))
 
-    def fake_probability(self, rgb):
-        """Return the probability (N,) of being fake."""
-        return self(rgb).softmax(dim=-1)[..., FAKE]
+    def activation_maps(self, rgb):
+        """Return {"image": (N,h,w)}, its Grad-CAM."""
+        return {"image": grad_cam(self, rgb)}
 
     def _load_imagenet(self):
         try:
@@ -88,6 +88,11 @@ class GramNet(nn.Module):
             ) from error
         own = {key: value for key, value in weights.items() if not key.startswith("fc.")}
         self.load_state_dict({**self.state_dict(), **own})
+
+
+@register("GramNet", "bts", GramNet, image_loss)
+def options(bts_detectors):
+    return {"width": bts_detectors.gram_width, "pretrained": bts_detectors.gram_pretrained}
 
 
 def _conv(in_channels, out_channels, stride):

@@ -8,7 +8,8 @@ import numpy as np
 import pywt
 import torch
 from scipy.ndimage import uniform_filter
-from torch import nn
+
+from lib.detectors import Detector, register
 
 GREY = (0.29893602, 0.58704307, 0.11402090)
 WINDOWS = (3, 5, 7, 9)
@@ -57,24 +58,7 @@ def correlation(a, b):
     return a @ b.T
 
 
-def peak_to_energy(a, b, radius=2):
-    """Return the peak of the circular cross-correlation of a and b (H, W), against the energy around it, and its place.
-
-    The sign of the peak is kept; `radius` pixels around it do not count as its surroundings. Its place (y, x) is by how
-    much `a` is moved against `b`. Source: Goljan, Fridrich and Filler, "Large scale test of sensor fingerprint camera
-    identification" (2009), Eq. 6.
-    """
-    a, b = a - a.mean(), b - b.mean()
-    surface = np.fft.ifft2(np.fft.fft2(a) * np.fft.fft2(b).conj()).real
-    y, x = np.unravel_index(surface.argmax(), surface.shape)
-    around = np.roll(surface, (radius - y, radius - x), (0, 1))
-    around[: 2 * radius + 1, : 2 * radius + 1] = 0
-    energy = (around**2).sum() / (surface.size - (2 * radius + 1) ** 2)
-    peak = surface[y, x]
-    return float(np.sign(peak) * peak**2 / energy), (int(y), int(x))
-
-
-class Prnu(nn.Module):
+class Prnu(Detector):
     """One fingerprint a source, photographs first; an image is fake if it is more like a generator than like these.
 
     size: side of the images in pixels; sources: names, the first the photographs'. Fingerprints are a buffer.
@@ -82,9 +66,20 @@ class Prnu(nn.Module):
 
     def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0):
         super().__init__()
-        self.config = {"size": size, "sources": list(sources), "levels": levels, "sigma": sigma}
-        self.levels, self.sigma = levels, sigma
+        self.size, self.sources, self.levels, self.sigma = size, list(sources), levels, sigma
         self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
+
+    def learn(self, learn_items, learn_table, check_items, check_table):
+        """Take the fingerprints of all sources in a table, with what `choose` finds best: returns these options."""
+        sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
+        parts = []
+        for items, table in ((learn_items, learn_table), (check_items, check_table)):
+            parts += [_uint8(torch.stack([items[i]["rgb"] for i in range(len(items))]))]
+            parts += [table["method"].map(sources.index).to_numpy()]
+        best = choose(*parts, sources=sources)
+        self.fingerprints, self.sources, self.levels, self.sigma = (
+            best.fingerprints, best.sources, best.levels, best.sigma)  # fmt: skip
+        return {"sources": sources, "levels": best.levels, "sigma": best.sigma}
 
     def fit(self, images, source):
         """Take the fingerprints of images, uint8 (N, H, W, 3), of the sources (N,) with these indices; returns itself.
@@ -92,7 +87,7 @@ class Prnu(nn.Module):
         Raises ValueError where a source has no image.
         """
         source = np.asarray(source)
-        for index, name in enumerate(self.config["sources"]):
+        for index, name in enumerate(self.sources):
             chosen = np.flatnonzero(source == index)
             if not len(chosen):
                 raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
@@ -102,13 +97,12 @@ class Prnu(nn.Module):
 
     def correlations(self, rgb):
         """Return the normalised correlation (N, sources) of rgb (N, 3, H, W) in [0, 1] with each fingerprint."""
-        images = (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        residuals = np.stack([residual(image, self.levels, self.sigma) for image in images])
+        residuals = np.stack([residual(image, self.levels, self.sigma) for image in _uint8(rgb)])
         return torch.from_numpy(correlation(residuals, self.fingerprints.cpu().numpy()))
 
-    def fake_probability(self, rgb):
+    def fake_probability(self, batch):
         """Return a score (N,) in [0, 1], above 0.5 where a generator's fingerprint correlates most; no probability."""
-        found = self.correlations(rgb)
+        found = self.correlations(batch["rgb"])
         return 0.5 + (found[:, 1:].amax(1) - found[:, 0]) / 4
 
 
@@ -124,10 +118,19 @@ def choose(images, source, held_out, held_out_source, levels=(1, 2, 3, 4), sigma
     for level in levels:
         for sigma in sigmas:
             model = Prnu(images.shape[1], levels=level, sigma=sigma, **options).fit(images, source)
-            accuracy = ((model.fake_probability(rgb) > 0.5).numpy() == fakes).mean()
+            accuracy = ((model.fake_probability({"rgb": rgb}) > 0.5).numpy() == fakes).mean()
             if accuracy > best_accuracy:
                 best, best_accuracy = model, accuracy
     return best
+
+
+@register("PRNU", "bts", Prnu, flip=False)
+def options(size):
+    return {"size": size}
+
+
+def _uint8(rgb):
+    return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _noise_part(x, variance):

@@ -1,8 +1,10 @@
 """FFT-2d and DCT-2d: the ResNet of Beyond the Spectrum on the spectrum of the whole image (BTS Tables 1 to 3)."""
 
 from torch import nn
+from torch.utils.data import DataLoader
 
-from lib.backbones.resnet import FAKE, ResidualDetector
+from lib.backbones.resnet import ResidualDetector, image_loss
+from lib.detectors import Detector, register
 from lib.ops.spectra import LogDct, fft_features
 
 
@@ -13,11 +15,11 @@ class Fft(nn.Module):
         return fft_features(rgb)
 
 
-class FrequencyDetector(nn.Module):
+class FrequencyDetector(Detector):
     """rgb (N, 3, size, size) in [0, 1] -> logits (N, 2): real, fake.
 
-    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020), whose statistics `spectrum.fit` takes from
-    the training images first; layers, width: of the ResNet, the same that sees residuals.
+    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020), whose statistics `prepare` takes from the
+    training images first; layers, width: of the ResNet, the same that sees residuals.
     Raises ValueError for another kind.
     """
 
@@ -25,13 +27,23 @@ class FrequencyDetector(nn.Module):
         super().__init__()
         if kind not in ("FFT-2d", "DCT-2d"):
             raise ValueError(f"kind: {kind!r} is not one of FFT-2d, DCT-2d")
-        self.config = {"kind": kind, "size": size, "layers": list(layers), "width": width}
+        self.size = size
         self.spectrum = Fft() if kind == "FFT-2d" else LogDct(size)
         self.detector = ResidualDetector(3, layers, width)
 
     def forward(self, rgb):
         return self.detector(self.spectrum(rgb))
 
-    def fake_probability(self, rgb):
-        """Return the probability (N,) of being fake."""
-        return self(rgb).softmax(dim=-1)[..., FAKE]
+    def prepare(self, items, steps):
+        """Take the statistics of DCT-2d from the images to learn from."""
+        if isinstance(self.spectrum, LogDct):
+            self.spectrum.fit(batch["rgb"] for batch in DataLoader(items, 32))
+
+
+def _options(kind):
+    return lambda size, residual_detectors: {
+        "kind": kind, "size": size, "layers": residual_detectors.layers, "width": residual_detectors.width}  # fmt: skip
+
+
+register("FFT-2d", "bts", FrequencyDetector, image_loss)(_options("FFT-2d"))
+register("DCT-2d", "bts", FrequencyDetector, image_loss, flip=False)(_options("DCT-2d"))  # statistics belong to places

@@ -29,7 +29,7 @@ def load(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `dvc repro {_stage(path)}` trains them")
+        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `{_maker(path)}` trains them")
     try:
         return load_file(path), config(path)
     except SafetensorError as error:
@@ -46,11 +46,13 @@ def config(path):
         return {key: json.loads(value) for key, value in (weights.metadata() or {}).items()}
 
 
-def _stage(path):
-    """Return the stage of dvc.yaml that writes a file, or "" where none does: then all stages are meant."""
-    inside = path.relative_to(paths.OUTPUTS) if path.is_relative_to(paths.OUTPUTS) else path
+def _maker(path):
+    """Return the command of the stage that writes a file, or that of all stages."""
+    inside = (
+        Path("checkpoints", path.relative_to(paths.CHECKPOINTS)) if path.is_relative_to(paths.CHECKPOINTS) else path
+    )
     for name, stage in yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"].items():
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage.get("outs", ())]
         if any(inside.is_relative_to(out) for out in outs):
-            return name
-    return ""
+            return f"dvc repro {name}"
+    return "make repro"

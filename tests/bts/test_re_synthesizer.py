@@ -42,15 +42,15 @@ def test_weights_of_another_network_are_refused_in_one_line(tmp_path):
         load_released(RDN(**SMALL), tmp_path / "none.pth")
 
 
-@pytest.mark.parametrize("scale", [2, 4])
-def test_an_image_comes_back_at_another_size(scale):
+@pytest.mark.parametrize("factor", [2, 4])
+def test_an_image_comes_back_at_another_size(factor):
     low_res = torch.rand(1, 3, 24, 20)
-    assert RDN(**SMALL, scale=scale)(low_res).shape == (1, 3, 24 * scale, 20 * scale)
+    assert RDN(**SMALL, factor=factor)(low_res).shape == (1, 3, 24 * factor, 20 * factor)
 
 
-def test_an_unknown_scale_is_named():
-    with pytest.raises(ValueError, match="scale: 3"):
-        RDN(**SMALL, scale=3)
+def test_an_unknown_factor_is_named():
+    with pytest.raises(ValueError, match="factor: 3"):
+        RDN(**SMALL, factor=3)
 
 
 def test_the_forward_pass_is_the_paper_s():

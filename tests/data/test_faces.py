@@ -301,7 +301,7 @@ def test_a_dask_cluster_of_two_workers_cuts_the_same_files_as_one_process(world,
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
     one = faces.prepare(world.data_set, world.settings, 0, progress=False)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
-    world.settings = Faces(**{**vars(SETTINGS), "workers": 2})
+    world.settings = SETTINGS.replace(workers=2)
     two = faces.prepare(world.data_set, world.settings, 0, progress=False)
     assert two.drop(columns=["path", "mask"]).equals(one.drop(columns=["path", "mask"]))
     for a, b in zip(one["path"], two["path"], strict=True):
@@ -316,7 +316,7 @@ def test_a_process_that_dies_is_one_line_that_says_what_to_do():
 
 def test_other_settings_cut_anew_and_leave_the_old_crops_alone(world):
     small = faces.prepare(world.data_set, world.settings, 0, progress=False)
-    world.settings = Faces(**{**vars(SETTINGS), "size": 32})
+    world.settings = SETTINGS.replace(size=32)
     smaller = faces.prepare(world.data_set, world.settings, 0, progress=False)
     assert read_image(smaller["path"][0]).shape == (32, 32, 3) and read_image(small["path"][0]).shape == (64, 64, 3)
 

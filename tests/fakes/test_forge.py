@@ -138,7 +138,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path, monkeypatch, ta
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "WEIGHTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"deepfakes.safetensors: missing; .*lib.fakes.forge"):
+    with pytest.raises(FileNotFoundError, match=r"deepfakes.safetensors: no such weights; .*lib.fakes.forge"):
         make.network.__wrapped__("deepfakes")
 
 

@@ -109,12 +109,11 @@ def test_the_log_dct_agrees_with_scipy(rgb):
     np.testing.assert_allclose(spectra.log_dct(rgb), expected, atol=1e-4)
 
 
-def test_the_dct_keeps_energy_and_rebuilds_the_image(rgb):
-    coefficients = spectra.dct2(rgb)
-    torch.testing.assert_close(coefficients.square().sum(), rgb.square().sum())
-    torch.testing.assert_close(spectra.idct2(coefficients), rgb)
-    wide = torch.rand(6, 10, dtype=torch.float64)
-    torch.testing.assert_close(spectra.idct2(spectra.dct2(wide)), wide)
+def test_the_dct_keeps_energy_and_is_the_one_that_scipy_computes(rgb):
+    torch.testing.assert_close(spectra.dct2(rgb).square().sum(), rgb.square().sum())
+    for images in (rgb, torch.rand(6, 10, dtype=torch.float64)):
+        expected = scipy.fft.dctn(images.numpy(), axes=(-2, -1), norm="ortho")
+        np.testing.assert_allclose(spectra.dct2(images), expected, atol=1e-12)
 
 
 def test_a_constant_image_has_a_single_dct_coefficient():

@@ -80,6 +80,14 @@ def test_the_interval_of_a_difference_is_that_of_a_bootstrap_by_hand():
     assert result["dauc_high"] == pytest.approx(np.percentile(by_hand, 97.5))
 
 
+def test_two_detectors_of_one_order_do_not_differ():
+    table = scored("PEL", "x", "x", people=7, frames=9).sort_values("score")
+    blocks = (table["label"].diff() != 0).cumsum() / len(table)  # the same order, but neighbours of one class are equal
+    for before, after in ((table["score"], blocks), (blocks, table["score"])):
+        result = tables.delta(table, before, after, draws=200)
+        assert (result["dauc_low"], result["dauc_high"]) == (0, 0)
+
+
 def test_a_number_that_the_paper_only_quotes_is_marked_as_quoted():
     both = tables.beside("pel_table1", tables.table1(scored("MyNet", "FF++(HQ)", "FF++(HQ)")))
     source = both.set_index("detector")["paper's row"]

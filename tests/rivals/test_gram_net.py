@@ -30,7 +30,7 @@ def test_gram_matrices_are_symmetric_and_blind_to_where_a_texture_is():
 
 @pytest.mark.parametrize("side", [32, 48])
 def test_images_of_any_size_get_a_probability(small, side):
-    probability = small.fake_probability(torch.rand(2, 3, side, side))
+    probability = small.fake_probability({"rgb": torch.rand(2, 3, side, side)})
     assert probability.shape == (2,)
     assert ((probability > 0) & (probability < 1)).all()
 
@@ -62,3 +62,9 @@ def test_imagenet_weights_that_cannot_be_had_are_named_with_a_way_out(monkeypatc
         GramNet(pretrained=True)
     with pytest.raises(ValueError, match="width: 32"):
         GramNet(width=32, pretrained=True)
+
+
+def test_its_map_tells_places_apart(small):
+    (heat,) = small.activation_maps(torch.rand(2, 3, 64, 64)).values()
+    assert len(heat) == 2
+    assert heat.flatten(1).std(1).min() > 0

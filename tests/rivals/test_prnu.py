@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
+from lib import detectors
 from lib.data.image import resize
 from lib.rivals import prnu
 from lib.training import checkpoints
@@ -93,14 +95,6 @@ def test_a_fingerprint_correlates_with_itself_by_one_and_with_its_negative_by_mi
     assert np.abs(found[:, 1]).max() < 0.1
 
 
-def test_the_peak_of_the_correlation_says_by_how_much_an_image_was_moved():
-    pattern = np.random.default_rng(0).standard_normal((32, 32))
-    ratio, place = prnu.peak_to_energy(np.roll(pattern, (5, 30), (0, 1)), pattern)
-    assert place == (5, 30)
-    assert ratio > 500
-    assert prnu.peak_to_energy(np.random.default_rng(1).standard_normal((32, 32)), pattern)[0] < 50
-
-
 def test_bright_pixels_count_and_saturated_ones_do_not():
     image = np.full((16, 16, 3), 100, np.uint8)
     image[4:8, 4:8] = 255
@@ -121,19 +115,14 @@ def sources(count=24, size=32, strength=12, seed=0):
     return np.rint(noisy).clip(0, 255).astype(np.uint8), source
 
 
-def test_fakes_are_told_by_the_fingerprint_of_their_generator(tmp_path):
+def test_fakes_are_told_by_the_fingerprint_of_their_generator():
     images, source = sources()
     held_out, truth = sources(seed=1)
     model = prnu.Prnu(32, ("CelebA-HQ", "ProGAN"), levels=2).fit(images, source)
     rgb = torch.from_numpy(held_out).permute(0, 3, 1, 2).float() / 255
-    scores = model.fake_probability(rgb)
+    scores = model.fake_probability({"rgb": rgb})
     assert ((scores > 0.5).numpy() == truth).mean() > 0.95
     assert scores.min() >= 0 and scores.max() <= 1
-    checkpoints.save(model, tmp_path / "prnu.safetensors", model.config)
-    state, config = checkpoints.load(tmp_path / "prnu.safetensors")
-    restored = prnu.Prnu(**config)
-    restored.load_state_dict(state)
-    assert torch.equal(restored.fake_probability(rgb), scores)
 
 
 def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(monkeypatch):
@@ -143,7 +132,26 @@ def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(mon
     useless = lambda images, levels, sigma: whole(images, levels, sigma) * (levels == 2 and sigma == 5.0)
     monkeypatch.setattr(prnu, "fingerprint", useless)
     model = prnu.choose(images, source, held_out, truth, levels=(1, 2), sigmas=(0.5, 5.0))
-    assert (model.config["levels"], model.config["sigma"]) == (2, 5.0)
+    assert (model.levels, model.sigma) == (2, 5.0)
+
+
+def test_what_it_chose_travels_with_the_weights(tmp_path, monkeypatch):
+    choose = prnu.choose
+    monkeypatch.setattr(prnu, "choose", lambda *parts, sources: choose(*parts, (1, 2), (0.5, 5.0), sources=sources))
+    parts = []
+    for count, seed in ((8, 0), (4, 1)):
+        images, source = sources(count, seed=seed)
+        rgb = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        table = pd.DataFrame({"label": source, "method": np.where(source, "ProGAN", "CelebA-HQ")})
+        parts += [[{"rgb": image} for image in rgb], table]
+    model = prnu.Prnu(32)
+    options = {"size": 32, **model.learn(*parts)}
+    assert options["sources"] == ["CelebA-HQ", "ProGAN"]
+    checkpoints.save(model, tmp_path / "prnu.safetensors", {"detector": "PRNU", "options": options})
+    restored = detectors.restore(*checkpoints.load(tmp_path / "prnu.safetensors"))
+    batch = {"rgb": rgb}
+    assert torch.equal(restored.fake_probability(batch), model.fake_probability(batch))
+    assert (restored.levels, restored.sigma) == (model.levels, model.sigma)
 
 
 def test_a_source_without_images_is_named():

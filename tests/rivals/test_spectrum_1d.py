@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_sample_image
@@ -6,6 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from lib import detectors
 from lib.data import perturb
 from lib.rivals.spectrum_1d import SpectrumSVM, features
 from lib.training import checkpoints
@@ -28,14 +30,15 @@ def test_enlarged_images_are_told_from_photographs_and_by_what_scikit_learn_says
     model = SpectrumSVM(32).fit(spectra[:40], labels[:40])
     reference = make_pipeline(StandardScaler(), SVC(kernel="linear")).fit(spectra[:40], labels[:40])
     np.testing.assert_allclose(model(rgb), reference.decision_function(spectra), atol=1e-8)
-    assert ((model.fake_probability(rgb[40:]) > 0.5).numpy() == labels[40:]).mean() > 0.9
+    assert ((model.fake_probability({"rgb": rgb[40:]}) > 0.5).numpy() == labels[40:]).mean() > 0.9
 
 
 def test_the_hyperplane_is_saved_like_a_network(crops, tmp_path):
     rgb, labels = crops
-    model = SpectrumSVM(32).fit(features(rgb), labels)
-    checkpoints.save(model, tmp_path / "svm.safetensors", model.config)
-    state, config = checkpoints.load(tmp_path / "svm.safetensors")
-    restored = SpectrumSVM(**config)
-    restored.load_state_dict(state)
+    model = SpectrumSVM(32)
+    items, table = [{"rgb": image} for image in rgb], pd.DataFrame({"label": labels})
+    options = {"size": 32, **model.learn(items, table, items, table)}
+    torch.testing.assert_close(model(rgb), SpectrumSVM(32).fit(features(rgb), labels)(rgb))
+    checkpoints.save(model, tmp_path / "svm.safetensors", {"detector": "1D-Spectrum", "options": options})
+    restored = detectors.restore(*checkpoints.load(tmp_path / "svm.safetensors"))
     assert torch.equal(restored(rgb), model(rgb))

@@ -9,7 +9,7 @@ def test_a_frequency_detector_gives_two_logits_and_a_probability(kind):
     model = FrequencyDetector(kind, 32, layers=(1, 1, 1, 1), width=2).eval()
     rgb = torch.rand(2, 3, 32, 32)
     assert model(rgb).shape == (2, 2)
-    probability = model.fake_probability(rgb)
+    probability = model.fake_probability({"rgb": rgb})
     torch.testing.assert_close(probability, model(rgb).softmax(1)[:, 1])
 
 

@@ -56,10 +56,8 @@ def check(name, path, compression="c23", progress=True):
     Wrong are: no folder, a folder that the layout needs, a file that does not fit it, a person or source video in two
     splits, the same file in two splits. Videos that the lists name and the disk lacks are told, but not wrong.
     """
-    report, data_set = (
-        Report([f"{name} at {paths.show(path)}"]),
-        DataSet(layout=name, root=str(path), compression=compression),
-    )
+    report = Report([f"{name} at {paths.show(path)}"])
+    data_set = DataSet(layout=name, root=str(path), compression=compression)
     root = paths.resolve(path)
     absent = [folder for folder in _folders(name, compression) if not (root / folder).is_dir()] if root.is_dir() else []
     if not root.is_dir():

@@ -3,17 +3,15 @@
 Source: the method of the "faceswap" tool that FaceForensics++ (Roessler et al., 2019, section 3) calls DeepFakes.
 """
 
-import copy
-
 import cv2
 import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from lib.fakes.forge import scene
+from lib.fakes.forge.learn import learn
 
 SIZE = 64  # side of the faces that the networks see, in pixels
 SHARED_STEPS, PERSONAL_STEPS = 1000, 450
@@ -103,33 +101,21 @@ def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STE
     everyone = torch.arange(len(faces))
     model, common = DeepFakes(len(faces)), decoder()
 
-    def fit(parameters, forward, photos_each, steps, description):
-        optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.5, 0.99))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
-        bar = tqdm(range(steps), desc=description)
-        for _ in bar:
-            photos = torch.randint(faces.shape[1], (len(faces), photos_each), generator=generator)
-            wanted = faces[everyone[:, None], photos]
-            seen = distort(wanted.flatten(0, 1), generator).unflatten(0, wanted.shape[:2])
-            drawn = forward(seen)
-            l1 = F.l1_loss(drawn, wanted)
-            # the differences between neighbours count as well: L1 alone settles for a blur
-            edges = sum(F.l1_loss(drawn.diff(dim=axis), wanted.diff(dim=axis)) for axis in (-2, -1))
-            optimizer.zero_grad()
-            (l1 + edges).backward()
-            optimizer.step()
-            schedule.step()
-            bar.set_postfix(l1=f"{l1.item():.4f}")
+    def draw(decode, photos_each):
+        photos = torch.randint(faces.shape[1], (len(faces), photos_each), generator=generator)
+        wanted = faces[everyone[:, None], photos]
+        seen = distort(wanted.flatten(0, 1), generator).unflatten(0, wanted.shape[:2])
+        return decode(seen), wanted
 
-    fit(
-        [*model.encoder.parameters(), *model.unfolding.parameters(), *common.parameters()],
-        lambda seen: common(model.unfolding(model.encoder(seen.flatten(0, 1)))).unflatten(0, seen.shape[:2]),
-        1,
-        shared_steps,
-        "Deepfakes, one decoder for all",
-    )
-    model.adopt([copy.deepcopy(common) for _ in everyone])
-    fit(model.parameters(), lambda seen: model(seen, everyone), 2, personal_steps, "Deepfakes, a decoder a person")
+    def decode_alike(seen):
+        return common(model.unfolding(model.encoder(seen.flatten(0, 1)))).unflatten(0, seen.shape[:2])
+
+    shared = [*model.encoder.parameters(), *model.unfolding.parameters(), *common.parameters()]
+    adam = {"betas": (0.5, 0.99)}
+    learn(shared, lambda: draw(decode_alike, 1), shared_steps, "Deepfakes, one decoder for all", **adam)
+    model.adopt([common] * len(faces))
+    each = lambda: draw(lambda seen: model(seen, everyone), 2)
+    learn(model.parameters(), each, personal_steps, "Deepfakes, a decoder a person", **adam)
     return model.eval()
 
 
@@ -161,5 +147,5 @@ def forge(model, targets, sources, source):
     forged = []
     for face, swapped in zip(targets, swap(model, targets, sources, source), strict=True):
         enlarged = cv2.resize(swapped, mask.shape, interpolation=cv2.INTER_CUBIC)
-        forged.append(scene.paste(face, scene.match_colour(enlarged, face.aligned(2 * SIZE), mask), mask))
-    return tuple(map(np.stack, zip(*forged, strict=True)))
+        forged.append(scene.match_colour(enlarged, face.aligned(2 * SIZE), mask))
+    return scene.paste_all(targets, forged, mask)

@@ -66,10 +66,6 @@ def forge(targets, sources):
 
     Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
     """
-    mask = expression_mask()
     flow = amplify(expression_flow(*(face.aligned(SIZE) for face in driving_pair(sources))))
-    forged = []
-    for index, face in enumerate(targets):
-        there_or_back = 1 - 2 * (index % 2)
-        forged.append(scene.paste(face, carry_over(face.aligned(SIZE), flow * there_or_back), mask))
-    return tuple(map(np.stack, zip(*forged, strict=True)))
+    bent = [carry_over(face.aligned(SIZE), flow * (-1) ** index) for index, face in enumerate(targets)]
+    return scene.paste_all(targets, bent, expression_mask())

@@ -1,20 +1,18 @@
 """Build the bundled FaceForensics++-like set: train the two learned forgeries, forge every pair, film and encode."""
 
 import json
-from concurrent.futures import as_completed
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
-from safetensors.torch import load_file, save
+import torch
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import layouts
+from lib.data import jobs, layouts
 from lib.data.video import write_video
-from lib.fakes import orl
+from lib.fakes import orl, weights
 from lib.fakes.forge import deepfakes, face2face, faceswap, neural_textures, scene
-from lib.training import processes
 
 ROOT = paths.DATA / "FaceForensics++"
 WEIGHTS = paths.DATA / "forge"  # of the two learned forgeries
@@ -41,11 +39,11 @@ def film(scenes, seed):
     return np.uint8(np.rint(np.clip(frames, 0, 1) * 255))
 
 
-def _train(name, people, seed):
-    """Train one of the learned forgeries in a process of its own and save its weights (16 bit)."""
+def _train(job):
+    """Train one of the learned forgeries in a process of its own and save its weights."""
+    name, people, seed = job
     model = {"deepfakes": deepfakes, "neural_textures": neural_textures}[name].train(people, seed)
-    half = {key: value.half().contiguous() for key, value in model.state_dict().items()}
-    _write(WEIGHTS / f"{name}.safetensors", save(half))
+    weights.write(model, WEIGHTS / f"{name}.safetensors")
 
 
 @cache
@@ -54,11 +52,10 @@ def network(name):
 
     Raises FileNotFoundError where its weights are missing.
     """
-    file = WEIGHTS / f"{name}.safetensors"
-    if not file.is_file():
-        raise FileNotFoundError(f"{paths.show(file)}: missing; run `dvc pull` (or train it: python -m lib.fakes.forge)")
+    remedy = "run `dvc pull` (or train it: python -m lib.fakes.forge)"
+    state, _ = weights.read(WEIGHTS / f"{name}.safetensors", remedy)
     model = deepfakes.DeepFakes(orl.PEOPLE) if name == "deepfakes" else neural_textures.MouthRenderer()
-    model.load_state_dict({key: value.float() for key, value in load_file(file).items()})
+    model.load_state_dict(state)
     return model.eval()
 
 
@@ -108,23 +105,23 @@ def _encode(folder, name, frames):
         write_video(file, frames, FPS, crf)
 
 
-def _write(file, content):
-    paths.replace(file, lambda unfinished: unfinished.write_bytes(content))
-
-
 def make(root=ROOT, seed=0, workers=2):
     """Build the whole set under `root`. What is there already is kept: a second call goes on where one stopped.
 
     seed: of the trainings. workers: processes; the frames do not depend on their number.
     """
+    torch.set_num_threads(1)  # which adds up in the same order everywhere
     for split, pairs in orl.SPLITS.items():
-        _write(root / "splits" / f"{split}.json", f"{json.dumps(pairs)}\n".encode())
+        text = f"{json.dumps(pairs)}\n"
+        paths.replace(root / "splits" / f"{split}.json", lambda file, text=text: file.write_text(text))
     people = {f"{person:03d}": scene.faces_of(f"{person:03d}") for person in tqdm(range(orl.PEOPLE), desc="landmarks")}
-    with processes.pool(workers) as pool:
-        missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
-        for job in [pool.submit(_train, name, people, seed) for name in missing]:
-            job.result()
-        pairs = [pair for split in orl.SPLITS.values() for pair in split]
-        jobs = [pool.submit(make_pair, root, pair, {person: people[person] for person in pair}) for pair in pairs]
-        for job in tqdm(as_completed(jobs), total=len(jobs), desc="pairs forged"):
-            job.result()
+    missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
+    run = partial(jobs.run, workers=workers, setting="the workers of make")
+    list(run(_train, [(name, people, seed) for name in missing]))
+    pairs = [pair for split in orl.SPLITS.values() for pair in split]
+    todo = [(root, pair, {person: people[person] for person in pair}) for pair in pairs]
+    list(tqdm(run(_make_pair, todo), total=len(todo), desc="pairs forged"))
+
+
+def _make_pair(job):
+    make_pair(*job)

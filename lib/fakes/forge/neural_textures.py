@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from lib.fakes.forge import scene
+from lib.fakes.forge.learn import learn
 
 SIZE = 64  # side of the mouth patch that the network renders, in pixels
 FACE = 2 * SIZE  # side of the aligned face that the patch is cut from
@@ -73,25 +73,17 @@ def train(people, seed=0, steps=STEPS):
     patches = torch.from_numpy(patches)[:, None].clamp(0, 1)
     patches = torch.cat([patches, patches.flip(-1)])
     model = MouthRenderer()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
-    bar = tqdm(range(steps), desc="NeuralTextures")
-    for _ in bar:
+
+    def draw():
         patch = patches[torch.randperm(len(patches), generator=generator)[:BATCH]]
         # at forging time the driving mouth is another person's: neither its light nor its place is exactly right
         gain = 1 + 0.1 * torch.randn(len(patch), 1, 1, 1, generator=generator)
         shift = F.affine_grid(torch.eye(2, 3).repeat(len(patch), 1, 1), patch.shape, align_corners=False)
         shift = shift + 0.04 * torch.randn(len(patch), 1, 1, 2, generator=generator)
         driving = gain * F.grid_sample(patch, shift, padding_mode="reflection", align_corners=False)
-        rendered = model(network_input(patch, driving))
-        loss = F.l1_loss(rendered, patch) + sum(
-            F.l1_loss(rendered.diff(dim=axis), patch.diff(dim=axis)) for axis in (2, 3)
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.4f}")
+        return model(network_input(patch, driving)), patch
+
+    learn(model.parameters(), draw, steps, "NeuralTextures")
     return model.eval()
 
 
@@ -115,10 +107,6 @@ def forge(model, targets, sources):
     Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
     """
     driving = [scene.most_similar(face, sources) for face in targets]
-    mask, aligned = np.zeros((FACE, FACE), np.float32), np.zeros((FACE, FACE), np.float32)
-    mask[ROWS, COLUMNS] = mouth_mask()
-    forged = []
-    for face, patch in zip(targets, render(model, targets, driving), strict=True):
-        aligned[ROWS, COLUMNS] = patch
-        forged.append(scene.paste(face, aligned, mask))
-    return tuple(map(np.stack, zip(*forged, strict=True)))
+    aligned = np.zeros((1 + len(targets), FACE, FACE), np.float32)
+    aligned[:, ROWS, COLUMNS] = [mouth_mask(), *render(model, targets, driving)]
+    return scene.paste_all(targets, aligned[1:], aligned[0])

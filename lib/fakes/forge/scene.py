@@ -35,9 +35,7 @@ class Face:
 def faces_of(person):
     """Return the ten Faces of one person ("000" .. "039"): the ORL photographs with the face detector's landmarks."""
     find, faces = detector("mtcnn"), []
-    for name, _, path in orl.orl_photographs():
-        if name != person:
-            continue
+    for path in (path for name, _, path in orl.orl_photographs() if name == person):
         scene = enlarge(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
         _, scores, landmarks = find.detect(np.repeat(scene[..., None], 3, axis=2))
         if not len(scores):
@@ -131,3 +129,9 @@ def paste(face, aligned, mask):
     in_scene = cv2.warpAffine(mask, matrix, size, **border)
     forged = face.scene + in_scene * (warp(np.float32(aligned), matrix, size, inverse=True) - face.scene)
     return np.clip(forged, 0, 1), in_scene
+
+
+def paste_all(faces, aligned, mask):
+    """Return what `paste` does for each face and its aligned forgery: scenes and masks, both float32 (n, H, W)."""
+    pasted = [paste(face, forged, mask) for face, forged in zip(faces, aligned, strict=True)]
+    return tuple(map(np.stack, zip(*pasted, strict=True)))

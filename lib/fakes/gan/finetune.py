@@ -1,6 +1,6 @@
 """Go on training a generator until its spectrum is that of photographs: the settings +R and +A of Beyond the Spectrum.
 
-`python -m lib.fakes.gan.finetune progan|stylegan R|A`. Both keep the generator's own loss and add one of its spectrum:
+Both keep the generator's own loss and add one of its spectrum:
 
 - R, spectral regularization: cross-entropy between the azimuthal profile of each image and the photographs' mean.
   Durall et al., "Watch your Up-Convolution" (CVPR 2020). The released code computes it without a gradient, so that it
@@ -11,20 +11,18 @@
 Only the generators' weights are bundled: a new discriminator learns first, alone.
 """
 
-import argparse
 import copy
-from pathlib import Path
+import types
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib import paths
 from lib.fakes.gan import images as gan_images
-from lib.fakes.gan.train import WEIGHTS, Training, run, to_uint8, write_weights
+from lib.fakes.gan.train import WEIGHTS, Training, to_uint8, write_weights
 from lib.ops.spectra import azimuthal_profile_torch, gap, mean_spectrum
-from lib.params import SCALES, load
+from lib.training.device import device
 
 KINDS = ("R", "A")
 
@@ -77,13 +75,19 @@ def spectral_loss(profile, fake):
 
 
 class Finetuning(Training):
-    """A Training, at full size from the start, that adds a spectral loss, R or A, to the generator's."""
+    """A Training, at full size from the start, that adds a spectral loss, R or A, to the generator's.
+
+    settings: the section `finetuning`; generators: the section `generators`, of which the penalties count; weights:
+    folder of the trained generators, whose sizes count.
+    """
 
     def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=gan_images.WEIGHTS):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        super().__init__(name, _whole(settings, generators, gan_images.config_of(name, weights)), seed, device)
-        self.kind, self.finetune, self.grows = kind, settings, False
+        _, start = gan_images.read(name, weights)
+        sizes = {"latent": start["latent"], "widths": start["widths"], "kind": kind}
+        super().__init__(name, types.SimpleNamespace(**vars(generators) | vars(settings) | sizes), seed, device)
+        self.kind, self.grows = kind, False
         for network in (self.generator, self.average):
             network.load_state_dict(gan_images.load_generator(name, weights).state_dict())
         self.profile = Profile(self.images, "grid")
@@ -92,8 +96,19 @@ class Finetuning(Training):
         self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
         self.best = {"gap": float("inf"), "images": 0, "average": None}
 
-    def train_discriminator(self, real, fake, growth):
-        losses = super().train_discriminator(real, fake, growth)
+    @property
+    def total(self):
+        return int(1000 * self.settings.thousands)
+
+    @property
+    def parts(self):
+        return [*super().parts, self.critic, self.critic_steps]
+
+    def learning_rate(self, growth):
+        return self.settings.learning_rate
+
+    def train_discriminator(self, real, fake, growth, step):
+        losses = super().train_discriminator(real, fake, growth, step)
         if self.kind == "A":
             loss = F.softplus(-self.critic(real)).mean() + F.softplus(self.critic(fake)).mean()
             self.critic_steps.zero_grad()
@@ -103,22 +118,18 @@ class Finetuning(Training):
         return losses
 
     def train_generator(self, fake, growth):
-        if self.seen < 1000 * self.finetune.alone:
+        if self.seen < 1000 * self.settings.alone:
             return {}
         return super().train_generator(fake, growth)
 
     def adversarial_loss(self, fake, growth):
         loss = super().adversarial_loss(fake, growth)
         if self.kind == "R":
-            return loss + self.finetune.weight * spectral_loss(self.profile, fake)
+            return loss + self.settings.weight * spectral_loss(self.profile, fake)
         self.critic.requires_grad_(False)
         spectral = F.softplus(-self.critic(fake)).mean()
         self.critic.requires_grad_(True)
         return 0.5 * (loss + spectral)
-
-    @property
-    def config(self):
-        return super().config | {"finetune": self.finetune.model_dump(), "kind": self.kind}
 
     def step(self):
         """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
@@ -126,12 +137,11 @@ class Finetuning(Training):
         Both losses swing: the last generator is seldom the one that comes closest to the photographs.
         """
         losses = super().step()
-        if self.seen % self.finetune.report_every < self.finetune.batch_size or self.seen >= self.total:
-            gap = self.gap()
-            losses["gap"] = gap
-            if gap < self.best["gap"]:
+        if self.seen % self.settings.report_every < self.settings.batch_size or self.seen >= self.total:
+            losses["gap"] = self.gap()
+            if losses["gap"] < self.best["gap"]:
                 weights = {key: value.clone() for key, value in self.average.state_dict().items()}
-                self.best = {"gap": gap, "images": self.seen, "average": weights}
+                self.best = {"gap": losses["gap"], "images": self.seen, "average": weights}
         return losses
 
     @torch.no_grad()
@@ -141,64 +151,25 @@ class Finetuning(Training):
         return gap(self.real_spectrum, mean_spectrum(drawn / 255))
 
     def state_dict(self):
-        return super().state_dict() | {
-            "critic": [self.critic.state_dict(), self.critic_steps.state_dict()],
-            "best": self.best,
-        }
+        return super().state_dict() | {"best": self.best}
 
     def load_state_dict(self, state):
         super().load_state_dict(state)
         self.best = state["best"]
-        for part, saved in zip((self.critic, self.critic_steps), state["critic"], strict=True):
-            part.load_state_dict(saved)
 
 
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS, progress=True):
     """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
 
-    settings: the section `finetuning`; generators: the section `generators`, of which the penalties count; weights:
-    folder of the trained generators. Writes `to`/NAME_KIND.safetensors. report: {"gap_before", "gap_after"}, the
-    distance of the mean azimuthal power spectra of the photographs and of 100 drawn faces in decibel, and "images".
-    Raises FileNotFoundError for missing weights, ValueError for another kind or a `folder` with other settings.
+    settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: {"gap_before",
+    "gap_after"}, the distance of the mean azimuthal power spectra of the photographs and of 100 drawn faces in decibel,
+    and "images". Raises FileNotFoundError for missing weights, ValueError for another kind or a `folder` with other
+    settings.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = Finetuning(name, kind, settings, generators, seed, device, weights)
+    training = Finetuning(name, kind, settings, generators, seed, device(), weights)
     report = {"gap_before": training.gap()}
-    run(training, folder, f"{name}+{kind}", progress)
+    training.run(folder, f"{name}+{kind}", progress)
     training.average.load_state_dict(training.best["average"])
     report |= {"gap_after": training.best["gap"], "images": training.best["images"]}
-    write_weights(training.average, training.settings, to / f"{name}_{kind}.safetensors", architecture=name, **report)
+    write_weights(training.average, to / f"{name}_{kind}.safetensors", architecture=name, **report)
     return training.average, report
-
-
-def _whole(settings, generators, config):
-    """Return `Generators` as a Training needs them, with what a finetuning changes, for weights of some `config`."""
-    sizes = len(config["widths"])
-    rates = generators.learning_rates.replace(
-        progan=[settings.learning_rate] * sizes, stylegan=[settings.learning_rate] * sizes
-    )
-    return generators.replace(
-        latent=config["latent"], widths=config["widths"],
-        thousands=[0.0] * (sizes - 1) + [settings.thousands], learning_rates=rates,
-        average_thousands=settings.average_thousands, batch_size=settings.batch_size,
-        report_every=settings.report_every,
-    )  # fmt: skip
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=("progan", "stylegan"))
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--scale", choices=SCALES)
-    parser.add_argument(
-        "--weights", type=Path, default=gan_images.WEIGHTS, help="folder of the generators (%(default)s)"
-    )
-    arguments = parser.parse_args()
-    parameters = load(arguments.scale)
-    unfinished = paths.UNFINISHED / f"{arguments.name}_{arguments.kind}_{parameters.scale}"
-    settings = parameters.finetuning, parameters.generators, parameters.seed
-    try:
-        done = finetune(arguments.name, arguments.kind, *settings, unfinished, weights=arguments.weights)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None
-    print(done[1])

@@ -1,21 +1,17 @@
-"""Make data/CelebA-HQ, photographs beside generated faces, from trained generators: `python -m lib.fakes.gan.images`.
+"""Data sets of photographs beside faces that trained generators draw, in the layout CelebA-HQ.
 
 A generator draws ten times the faces that are kept. For each photograph the one is kept that comes closest in file size
 and in brightness, so that neither gives the label away: this makes the set harder and changes no pixel. The name of a
 generated face is the seed it was drawn from.
 """
 
-import argparse
 import io
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from tqdm.auto import tqdm
@@ -23,34 +19,25 @@ from tqdm.auto import tqdm
 from lib import paths
 from lib.data.image import write_png
 from lib.fakes import orl
+from lib.fakes import weights as on_disk
+from lib.fakes.gan.layers import side
 from lib.fakes.gan.train import build, to_uint8
 
 SOURCES = {"ProGAN": ("progan", {}), "StyleGAN": ("stylegan", {})}  # folder: weights, options of `sample`
 WEIGHTS = paths.DATA / "generators"
 
 
+def read(name, folder=WEIGHTS):
+    """Return (state_dict, config) of the weights NAME.safetensors; raises FileNotFoundError where they are missing."""
+    return on_disk.read(folder / f"{name}.safetensors", "run `dvc pull` or notebook 12")
+
+
 def load_generator(name, folder=WEIGHTS):
-    """Return the trained generator NAME.safetensors of a folder, such as "progan" or "stylegan", in evaluation mode.
-
-    Raises FileNotFoundError where its weights are missing.
-    """
-    config = config_of(name, folder)
+    """Return the trained generator NAME.safetensors of a folder, in evaluation mode; raises as `read`."""
+    state, config = read(name, folder)
     generator = build(config.get("architecture", name), config["latent"], config["widths"])
-    weights = load_file(folder / f"{name}.safetensors")
-    generator.load_state_dict({key: value.float() for key, value in weights.items()})
+    generator.load_state_dict(state)
     return generator.eval().requires_grad_(False)
-
-
-def config_of(name, folder=WEIGHTS):
-    """Return what a file of weights says of itself: latent, widths, and what else its training noted.
-
-    Raises FileNotFoundError where it is missing.
-    """
-    path = folder / f"{name}.safetensors"
-    if not path.is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such weights; run `dvc pull` or notebook 12")
-    with safe_open(path, "pt") as file:
-        return {key: json.loads(value) for key, value in file.metadata().items()}
 
 
 def draw(generator, seeds, progress=False, **options):
@@ -85,20 +72,21 @@ def make(
     `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, of the size that the
     generators draw. Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
     """
-    sizes = {name: 4 * 2 ** (len(config_of(name, weights)["widths"]) - 1) for name, _ in sources.values()}
-    if len(set(sizes.values())) > 1:
-        raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
+    generators = {name: load_generator(name, weights) for name, _ in sources.values()}
+    sizes = {name: side(len(generator.widths)) for name, generator in generators.items()}
     size = max(sizes.values())
+    if size > min(sizes.values()):
+        raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
     split_of = {person: split for split in splits for person in orl.people(split)}
-    photographs = [photograph for photograph in orl.orl_photographs() if photograph[0] in split_of]
+    photographs = orl.photographs_of(*splits)
     photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
     splits = [split_of[person] for person, _, _ in photographs]
     names = [f"{person}_{photo}" for person, photo, _ in photographs]
     entries = [(real, *entry) for entry in zip(names, photos, splits, strict=True)]
+    seeds, looks = np.arange(factor * len(photos)) + seed, giveaways(photos)
     for source, (name, options) in sources.items():
-        seeds = np.arange(factor * len(photos)) + seed
-        images = draw(load_generator(name, weights), seeds, progress, **options)
-        chosen = alike(giveaways(images), giveaways(photos))
+        images = draw(generators[name], seeds, progress, **options)
+        chosen = alike(giveaways(images), looks)
         entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, splits, strict=True)]
     write_set(folder, entries)
 
@@ -127,14 +115,3 @@ def write_set(folder, entries):
 def _png_bytes(image):
     Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
     return file.tell()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder of the trained generators (%(default)s)")
-    parser.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
-    arguments = parser.parse_args()
-    try:
-        make(arguments.out, arguments.weights)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None

@@ -65,6 +65,11 @@ def normal(shape, like, generator=None):
     return torch.randn(shape, generator=generator, device=generator.device if generator else like.device).to(like)
 
 
+def side(levels):
+    """Return the side of an image that has so many sizes: 4 pixels, 8, 16, ..."""
+    return 4 * 2 ** (levels - 1)
+
+
 def level_and_fade(growth, levels):
     """Split a growth (None = fully grown) into the level that is on top and its weight in (0, 1]."""
     growth = levels - 1 if growth is None else growth

@@ -17,7 +17,7 @@ class ProGAN(nn.Module):
 
     def __init__(self, latent, widths):
         super().__init__()
-        self.latent = latent
+        self.latent, self.widths = latent, list(widths)
         self.start = EqualLinear(latent, 16 * widths[0], gain=1 / 8)  # the authors' gain: sqrt(2) / 4, squared
         self.first = EqualConv(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(

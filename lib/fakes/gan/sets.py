@@ -1,4 +1,4 @@
-"""Draw the further test sets of Beyond the Spectrum into generated/: `python -m lib.fakes.gan.sets [NAME ...]`.
+"""The further test sets of Beyond the Spectrum, drawn into generated/.
 
 - CelebA-HQ+R, CelebA-HQ+A: fakes of the ProGAN and the StyleGAN that were finetuned for their spectra (Table 1);
 - FFHQ: fakes of a StyleGAN and a StyleGAN2 that learned from other people (Table 2);
@@ -9,12 +9,9 @@ generator draws almost the same face of the same seed. File size and brightness 
 weights are missing is left out, and a line says what makes them.
 """
 
-import argparse
-from pathlib import Path
-
 from lib import paths
 from lib.fakes.gan import images, translate
-from lib.params import SCALES, ParamsError, load, one_of
+from lib.params import one_of
 
 GENERATED = paths.OUTPUTS / "generated"
 SETS = {
@@ -39,7 +36,7 @@ COMMANDS = {
     **{f"{name}_others": f"train {name} --people others" for name in ("stylegan", "stylegan2")},
     "stargan2": "translate",
 }
-"""What makes the weights: the arguments of `python -m lib.fakes.gan.`."""
+"""What makes the weights: the arguments of `python -m lib.fakes.gan`."""
 
 ORIGINALS = {
     "CelebA-HQ": "the authors' release of ProGAN, made from the photographs of CelebA",
@@ -63,7 +60,7 @@ def lacking(name, weights=images.WEIGHTS):
     """Return {file: command that makes it} of the weights that a set needs and the folder `weights` lacks."""
     _, sources = SETS[name]
     files = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in sources.values()}
-    return {path: f"python -m lib.fakes.gan.{command}" for path, command in files.items() if not path.is_file()}
+    return {path: f"python -m lib.fakes.gan {command}" for path, command in files.items() if not path.is_file()}
 
 
 def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS, progress=True):
@@ -95,26 +92,3 @@ def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS, progr
         counts = {source.name: len(list(source.glob("*.png"))) for source in sorted(folder.iterdir())}
         listed = ", ".join(f"{count} {source}" for source, count in counts.items() if count)
         yield f"{name}: {listed} in {paths.show(folder)}"
-
-
-def main(arguments=None):
-    """Run the command line `arguments` (None: those of the program)."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SETS)} (all)")
-    parser.add_argument("--weights", type=Path, default=images.WEIGHTS, help="folder of the generators (%(default)s)")
-    parser.add_argument("--out", type=Path, default=GENERATED, help="folder to write (%(default)s)")
-    parser.add_argument("--scale", choices=SCALES)
-    given = parser.parse_args(arguments)
-    try:
-        for name in given.names:
-            one_of("NAME", name, SETS)
-        parameters = load(given.scale)
-    except ParamsError as error:
-        parser.error(str(error))
-    given.out.mkdir(parents=True, exist_ok=True)  # the pipeline wants the folder, even an empty one
-    for line in draw_all(given.names or SETS, parameters.more_fakes, parameters.seed, given.out, given.weights):
-        print(line)
-
-
-if __name__ == "__main__":
-    main()

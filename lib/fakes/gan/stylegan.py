@@ -64,7 +64,7 @@ class StyleGAN(nn.Module):
 
     def __init__(self, latent, widths, mixing=0.9, mapping_layers=8, mapping_rate=0.01):
         super().__init__()
-        self.latent, self.mixing = latent, mixing
+        self.latent, self.widths, self.mixing = latent, list(widths), mixing
         self.mapping = Mapping(latent, mapping_layers, mapping_rate)
         self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
         pairs = [(None, widths[0]), *itertools.pairwise(widths)]

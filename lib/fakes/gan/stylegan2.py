@@ -75,7 +75,7 @@ class StyleGAN2(StyleGAN):
 
     def __init__(self, latent, widths, mixing=0.9, mapping_layers=8, mapping_rate=0.01):
         nn.Module.__init__(self)
-        self.latent, self.mixing = latent, mixing
+        self.latent, self.widths, self.mixing = latent, list(widths), mixing
         self.mapping = Mapping(latent, mapping_layers, mapping_rate)
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         first = nn.ModuleList([ModulatedLayer(widths[0], widths[0], latent)])

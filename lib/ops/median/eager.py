@@ -15,12 +15,16 @@ def forward(x, weight, bias, size, needs_index):
     The index, uint8, is None unless asked for: row * size + column of the first neighbour that equals the median.
     """
     padded = _reflect(x, size // 2)
-    median = _network_median(padded, size) if size in NETWORKS else _plain_median(padded, size)
+    networks = (sort_network(size), median_network(size)) if size in NETWORKS else None
+    median = network_median(padded, size, *networks) if networks else _plain_median(padded, size)
     index = _first_equal(padded, median, size) if needs_index else None
-    if weight is None:
-        return median, index
+    return median if weight is None else enhance(x, median, weight, bias), index
+
+
+def enhance(x, median, weight, bias):
+    """Return x + weight * sigmoid(x - median) + bias."""
     wide, noise = _wide(x), _wide(x) - _wide(median)
-    return (wide + _wide(weight)[:, None, None] * noise.sigmoid() + _wide(bias)[:, None, None]).to(x.dtype), index
+    return (wide + _wide(weight)[:, None, None] * noise.sigmoid() + _wide(bias)[:, None, None]).to(x.dtype)
 
 
 def backward(grad, x, weight, index, size):
@@ -40,14 +44,14 @@ def backward(grad, x, weight, index, size):
     return (wide + sent - received).to(grad.dtype), (wide * gate).sum((0, 2, 3)), wide.sum((0, 2, 3))
 
 
-def _network_median(padded, size):
+def network_median(padded, size, sort, network):
+    """Return the median of each window of `padded`, x with its border, by the networks of lib.ops.median.selection."""
     height = padded.shape[2] - size + 1
     rows = [padded[..., i : i + height, :] for i in range(size)]
-    for i, j in sort_network(size):  # a column's sort serves all windows that it is in
+    for i, j in sort:  # a column's sort serves all windows that it is in
         rows[i], rows[j] = torch.minimum(rows[i], rows[j]), torch.maximum(rows[i], rows[j])
     width = padded.shape[3] - size + 1
     values = dict(enumerate(row[..., i : i + width] for row in rows for i in range(size)))
-    network = median_network(size)
     last_use = {operand: number for number, (_, *pair) in enumerate(network) for operand in pair}
     for number, (name, a, b) in enumerate(network):
         values[size * size + number] = PICK[name](values[a], values[b])

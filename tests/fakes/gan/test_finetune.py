@@ -16,6 +16,8 @@ SETTINGS = Finetune(
     thousands=0.048, alone=0.016, weight=10.0, learning_rate=0.0005, spectral_learning_rate=0.01,
     average_thousands=0.25, batch_size=4, report_every=16,
 )  # fmt: skip
+
+
 KINDS = pytest.mark.parametrize("kind", finetune.KINDS)
 
 
@@ -25,7 +27,7 @@ def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     generator = train.build("progan", GENERATORS.latent, GENERATORS.widths)
-    train.write_weights(generator, GENERATORS, folder / "progan.safetensors")
+    train.write_weights(generator, folder / "progan.safetensors")
     return folder
 
 
@@ -145,6 +147,9 @@ def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(n
 
 
 def test_weights_of_another_size_are_finetuned_at_their_own(weights, tmp_path):
-    others = GENERATORS.replace(latent=4, widths=[4, 4])
+    others = GENERATORS.replace(
+        latent=4, widths=[4, 4], thousands=[0.016, 0.016],
+        learning_rates=LearningRates(progan=[0.001] * 2, stylegan=[0.002] * 2),
+    )  # fmt: skip
     training = finetune.Finetuning("progan", "R", SETTINGS, others, 0, weights=weights)
     assert training.settings.widths == GENERATORS.widths and training.images.shape[-1] == 16

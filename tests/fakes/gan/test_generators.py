@@ -245,7 +245,7 @@ def test_exported_weights_draw_the_faces_of_the_training(name, weights):
     assert (images.draw(loaded, [3, 5])[1] == images.draw(loaded, [5])[0]).all()
     assert not (images.draw(loaded, [3]) == images.draw(loaded, [5])).all()
     growth = image.read_image(weights / f"{name}.png")
-    assert growth.shape[:2] == (3 * 16, train.COLUMNS * 16)
+    assert growth.shape[:2] == (3 * 16, train.SHEET[1] * 16)
 
 
 def test_missing_weights_say_where_they_come_from(tmp_path):

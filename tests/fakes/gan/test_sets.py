@@ -6,6 +6,7 @@ from lib import paths
 from lib.data import image, layouts
 from lib.fakes import orl
 from lib.fakes.gan import sets, stargan2, train, translate
+from lib.fakes.gan.__main__ import main
 from lib.params import DataSet, Generators, LearningRates, MoreFakes, ParamsError
 
 GENERATORS = Generators(
@@ -27,7 +28,7 @@ def weights(tmp_path_factory):
         generator = train.build(architecture, GENERATORS.latent, GENERATORS.widths).requires_grad_(False)
         for to_grey in generator.to_grey if architecture == "stylegan2" else ():
             to_grey.conv.weight *= 0.2  # or an untrained network draws black and white, which hides its variety
-        train.write_weights(generator, GENERATORS, folder / f"{name}.safetensors", architecture=architecture)
+        train.write_weights(generator, folder / f"{name}.safetensors", architecture=architecture)
     torch.manual_seed(0)
     translate.export(stargan2.StarGAN2(4, 6, GENERATORS.widths), folder / "stargan2.safetensors")
     return folder
@@ -117,20 +118,20 @@ def test_what_is_missing_is_one_line_with_the_file_and_the_command(weights, tmp_
         for line in sets.draw_all(sets.SETS, SETTINGS, 0, tmp_path / "out", tmp_path / "weights", progress=False)
     )
     assert lines["CelebA-HQ+R"].startswith("100 CelebA-HQ, 100 ProGAN, 100 StyleGAN in ")
-    assert "progan_A.safetensors (`python -m lib.fakes.gan.finetune progan A` makes it)" in lines["CelebA-HQ+A"]
+    assert "progan_A.safetensors (`python -m lib.fakes.gan finetune progan A` makes it)" in lines["CelebA-HQ+A"]
     assert "stylegan_A" not in lines["CelebA-HQ+A"]
     assert lines["FFHQ"].count("stylegan2_others.safetensors") == 1
-    assert "`python -m lib.fakes.gan.translate` makes it" in lines["StarGAN2"]
+    assert "`python -m lib.fakes.gan translate` makes it" in lines["StarGAN2"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["CelebA-HQ+R"]
 
 
 def test_the_command_line_passes_without_weights_and_names_an_unknown_set(tmp_path, capsys):
     options = ["--weights", str(tmp_path), "--out", str(tmp_path / "out")]
-    sets.main(options)
+    main(["sets", *options])
     assert len(capsys.readouterr().out.splitlines()) == len(sets.SETS)
     assert (tmp_path / "out").is_dir()
     with pytest.raises(SystemExit, match="2"):
-        sets.main([*options, "FFH"])
+        main(["sets", *options, "FFH"])
     assert "NAME: 'FFH' is not one of" in (error := capsys.readouterr().err) and "did you mean FFHQ?" in error
 
 
@@ -139,8 +140,7 @@ def test_generators_of_different_sizes_make_no_set(weights, tmp_path):
         widths = GENERATORS.widths[: 3 if name == "stylegan_others" else 2]
         path = tmp_path / f"{name}.safetensors"
         generator = train.build(name.split("_")[0], 8, widths)
-        settings = type("Settings", (), {"latent": 8, "widths": widths})
-        train.write_weights(generator, settings, path, architecture=name.split("_")[0])
+        train.write_weights(generator, path, architecture=name.split("_")[0])
     with pytest.raises(ValueError, match=r"^weights: .* different sizes"):
         sets.draw("FFHQ", SETTINGS, 0, tmp_path / "out", tmp_path, progress=False)
 

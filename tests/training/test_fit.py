@@ -1,4 +1,4 @@
-"""lib.train: a training that was killed, repeated or spread over processes must end where a plain one ends."""
+"""lib.training.fit: a training that was killed, repeated or spread over processes must end where a plain one ends."""
 
 import json
 import os
@@ -16,21 +16,17 @@ import torch
 from safetensors.torch import load_file
 
 from lib import paths
-from lib.bts import re_synthesizer
-from lib.data.items import Balanced
 from lib.pel import network
 from lib.training import checkpoints
-from lib.training import fit as training_fit
 from lib.training.device import seed_everything
-from lib.training.fit import fit
-from lib.training.side_by_side import side_by_side
+from lib.training.fit import fit, learning_rate_factor
 
 PROGRAM = """
     import dataclasses, sys, time
     import torch
     from lib.bts.re_synthesizer import RDN
     from lib.training.device import seed_everything
-    from lib.training.fit import fit
+    from lib.training.fit import fit, learning_rate_factor
 
     class Pictures(torch.utils.data.Dataset):
         def __len__(self): return 16
@@ -51,8 +47,9 @@ PROGRAM = """
     seed_everything(1)
     model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
     validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
-    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, validate=validate, monitor="val_loss",
-                        mode="min", progress=False)
+    code = {{"code": ("lib.bts.re_synthesizer",)}}
+    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on=code, validate=validate,
+                  monitor="val_loss", mode="min", progress=False)
     print(history.to_json(orient="records"))
 """
 
@@ -151,8 +148,8 @@ def train_pel(name="pel", prepare=lambda model: None):
     model = network.PEL("tf_efficientnet_lite0", pretrained=False, drop_rate=0).double()
     prepare(model)
     settings = Settings(epochs=3, batch_size=8, learning_rate=1e-3)
-    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, validate=validate_on_others,
-                        monitor="val_loss", mode="min", progress=False)  # fmt: skip
+    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, depends_on={"code": ("lib.pel.network",)},
+                  validate=validate_on_others, monitor="val_loss", mode="min", progress=False)  # fmt: skip
     return history[["loss", "val_loss"]]
 
 
@@ -176,11 +173,11 @@ def normalise_by_halves(model):
 
 
 ONE = """
-    from test_training import normalise_by_halves, train_pel
+    from test_fit import normalise_by_halves, train_pel
     halves = train_pel("halves", normalise_by_halves).add_prefix("halves_")
     print(train_pel().join(halves).to_json(orient="records"))
 """
-MORE = "import test_training\nprint(test_training.train_pel().to_json(orient='records'))"
+MORE = "import test_fit\nprint(test_fit.train_pel().to_json(orient='records'))"
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
@@ -229,6 +226,9 @@ def outputs(tmp_path, monkeypatch):
     return tmp_path
 
 
+PLAIN = {"seed": 0, "depends_on": {}, "progress": False}
+
+
 def linear():
     seed_everything(0)
     return torch.nn.Linear(1, 1)
@@ -243,35 +243,48 @@ def test_the_best_epoch_is_kept_not_the_last(outputs):
         return {"val_auc": next(scores)}
 
     model = linear()
-    fit(model, squared, Numbers(), Settings(), "line", seed=0, validate=validate, progress=False)
+    fit(model, squared, Numbers(), Settings(), "line", validate=validate, **PLAIN)
     assert model.weight.item() == seen[1] != seen[-1]
 
 
 def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
-    first = fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    first = fit(
+        linear(),
+        squared,
+        Numbers(),
+        Settings(),
+        "line",
+        config={"model": {"in": 1}},
+        **PLAIN,
+    )
     written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
-    again = fit(linear(), squared, Numbers(), Settings(), "line", seed=0, progress=False)
+    again = fit(
+        linear(),
+        squared,
+        Numbers(),
+        Settings(),
+        "line",
+        config={"model": {"in": 1}},
+        **PLAIN,
+    )
     pd.testing.assert_frame_equal(first, again)
     assert (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns == written
-    other = fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", seed=0, progress=False)
+    other = fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", **PLAIN)
     assert not other.equals(first)
 
 
 def test_the_configuration_travels_inside_the_weights(outputs):
-    fit(linear(), squared, Numbers(), Settings(), "line", seed=0, config={"model": {"in": 1}}, progress=False)
+    fit(
+        linear(),
+        squared,
+        Numbers(),
+        Settings(),
+        "line",
+        config={"model": {"in": 1}},
+        **PLAIN,
+    )
     state, config = checkpoints.load(outputs / "checkpoints/line.safetensors")
     assert config["model"] == {"in": 1} and set(state) == {"weight", "bias"}
-
-
-def test_missing_weights_are_named_with_the_command_that_makes_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nothing\.safetensors: no such weights; `make repro`"):
-        checkpoints.load(tmp_path / "nothing.safetensors")
-
-
-def test_weights_that_are_a_text_file_are_named(tmp_path):
-    (tmp_path / "bad.safetensors").write_text("not weights")
-    with pytest.raises(ValueError, match=r"bad\.safetensors: not a readable safetensors file"):
-        checkpoints.load(tmp_path / "bad.safetensors")
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs):
@@ -282,51 +295,42 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs
             Numbers(),
             Settings(),
             "line",
-            seed=0,
-            progress=False,
+            **PLAIN,
         )
     assert not (outputs / "checkpoints/line.safetensors").exists()
 
 
 def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
-    factor = lambda epoch: training_fit.learning_rate_factor(
-        epoch, 30, warmup_epochs=3, decay=0.1, decay_at=(1 / 3, 2 / 3)
-    )
+    factor = lambda epoch: learning_rate_factor(epoch, 30, warmup_epochs=3, decay=0.1, decay_at=(1 / 3, 2 / 3))
     assert factor(1.5) == pytest.approx(0.5)
     assert factor(9.9) == pytest.approx(1.0)
     assert factor(10) == pytest.approx(0.1)
     assert factor(20) == pytest.approx(0.01)
 
 
-def test_a_training_is_repeated_when_its_network_changed_and_not_when_another_did():
-
-    model = network.PEL("tf_efficientnet_lite0", pretrained=False)
-    sources = {
-        file.name
-        for file in training_fit._sources(network.loss, Balanced, *{type(module) for module in model.modules()})
-    }
-    assert {"fit.py", "network.py", "efficientnet.py", "dct.py", "noise.py", "items.py", "image.py"} <= sources
-    assert not sources & {"re_synthesizer.py", "metrics.py", "figures.py"}
-    assert "re_synthesizer.py" in {file.name for file in training_fit._sources(re_synthesizer.box_mean)}
-
-
-def who(job):
-    return job, os.getpid(), torch.get_num_threads()
+def test_what_a_training_depends_on_is_trained_again_when_it_changes(outputs):
+    train = lambda **more: fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN | more)
+    train()
+    changed = [{"depends_on": {"size": 64}}, {"seed": 1}, {"config": {"drop": 0.5}}, {"optimizer": "sgd"}, {}]
+    weights = outputs / "checkpoints/line.safetensors"
+    for more in changed:
+        before = weights.stat().st_mtime_ns
+        train(**more)
+        assert weights.stat().st_mtime_ns != before, more
+        again = weights.stat().st_mtime_ns
+        train(**more)
+        assert weights.stat().st_mtime_ns == again, more
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
-def test_trainings_side_by_side_share_the_threads_and_come_back_in_order(monkeypatch):
-    assert [pid for _, pid, _ in side_by_side(who, "ab", 2)] == [os.getpid()] * 2, "one thread, one at a time"
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    monkeypatch.syspath_prepend(paths.ROOT)  # where the processes find this module
-    jobs, processes, threads = zip(*side_by_side(who, "abcd", 2), strict=True)
-    assert jobs == tuple("abcd")
-    assert os.getpid() not in processes and len(set(processes)) <= 2
-    assert set(threads) == {2}
+def test_code_that_is_left_out_of_what_a_training_depends_on_is_an_error_before_it_starts(outputs):
+    model = network.ChannelAttention(4)
+    with pytest.raises(ValueError, match="^depends_on: its code leaves out lib.pel.network, which this training runs"):
+        fit(model, squared, Numbers(), Settings(), "attention", seed=0, depends_on={"code": ("lib.data.items",)})
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
-def test_a_training_that_the_machine_ends_is_one_clear_line(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    with pytest.raises(RuntimeError, match="^a training was ended"):
-        list(side_by_side(os._exit, [1, 1], 2))
+def test_the_files_of_a_training_can_be_read_by_a_colleague(outputs):
+    fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN)
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in (outputs / "checkpoints/line.safetensors", outputs / "history/line.csv"):
+        assert file.stat().st_mode & 0o777 == 0o666 & ~mask

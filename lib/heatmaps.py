@@ -1,0 +1,80 @@
+"""Pictures of what a detector saw: where it found evidence for fake, and what its re-synthesis misses."""
+
+from pathlib import Path
+
+import torch
+
+from lib import figures, paths
+from lib.bts import explain
+from lib.data import image
+from lib.evaluation.heat import to_heat
+from lib.training.device import device
+
+LARGEST, STEP = 1024, 32  # pixels a side of the pictures whose failure is drawn; STEP: stride of the deepest stage
+SIDE = 2.6  # inches of a picture in a figure
+
+
+def heatmap(result, model):
+    """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
+
+    result: of `lib.detect.score`; of a video its most fake frame is drawn; model: its detector. One with a
+    re-synthesizer adds a row: what that makes of the picture, and how much of each pixel it misses, at the picture's
+    own resolution (up to LARGEST pixels a side). Raises ValueError for a detector without activation maps.
+    Source: PEL Fig. 2, BTS Figs. 3 and 7.
+    """
+    if not hasattr(model, "activation_maps"):
+        raise ValueError(f"{type(model).__name__} does not tell where it looks: leave --heatmap out")
+    maps = model.activation_maps(_tensor(result.crop))
+    heats = [to_heat(stream, result.crop.shape[0])[0] for stream in maps.values()]
+    pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
+    titles, tops = [f"{result.verdict}, score {result.score:.3f}", *maps], {}
+    if hasattr(model, "re_synthesizer"):
+        whole = _whole(result)
+        missed, tops = _missed(model, whole)
+        pictures += missed
+        titles += [f"re-synthesized, {len(whole)} px", *(f"{name}: what that misses" for name in tops)]
+    fig = figures.show_grid(pictures, titles, columns=1 + len(maps), side=SIDE)
+    fig.set_figwidth(fig.get_figwidth() + 1)  # for the colour bar
+    fig.set_figheight(fig.get_figheight() + 0.8 * bool(tops))
+    evidence, failures = fig.axes[: len(maps) + 1], fig.axes[len(maps) + 2 :]
+    bar = figures.heat_bar(evidence, "evidence for fake in this face", ticks=[0, 1])
+    bar.ax.set_yticklabels(["least", "most"])
+    for ax, (name, top) in zip(failures, tops.items(), strict=True):
+        grey_levels = name == "pixel"
+        unit = "grey levels of 255" if grey_levels else "units of the features"
+        figures.heat_bar(ax, unit, top * 255**grey_levels, location="bottom")
+    for ax in fig.axes[len(maps) + 1 : len(pictures)]:
+        ax.set_anchor("S")  # in line, though one has no bar
+    return fig
+
+
+def save(fig, file):
+    """Write a figure of `heatmap` as PNG, with at least as many pixels as its largest picture has."""
+    largest = max(ax.images[0].get_array().shape[0] for ax in fig.axes if ax.images)
+    dpi = max(fig.dpi, 1.25 * largest / SIDE)  # titles take some room
+    paths.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=dpi))
+    figures.plt.close(fig)
+
+
+def _tensor(rgb):
+    return torch.tensor(rgb, device=device()).permute(2, 0, 1)[None] / 255
+
+
+def _whole(result):
+    """Return the central square of the picture that was scored, undiminished up to LARGEST; of a video the crop."""
+    if Path(result.path).suffix.lower() not in image.SUFFIXES:
+        return result.crop
+    rgb = image.read_image(result.path)
+    side = min(*rgb.shape[:2], LARGEST)
+    return image.resize(rgb, max(side // STEP, 1) * STEP)
+
+
+@torch.inference_mode()
+def _missed(model, rgb):
+    """Return the re-synthesized picture with an overlay a stage of what it misses, and {stage: where colours end}."""
+    failures = {name: failure[0].cpu() for name, failure in explain.failure_maps(model, _tensor(rgb)).items()}
+    # Not the largest: one glint would darken all the rest.
+    tops = {name: max(failure.quantile(0.999).item(), 1e-6) for name, failure in failures.items()}
+    output = model.re_synthesizer.re_synthesize(_tensor(rgb))[0].cpu()
+    heats = [failure.clamp(max=tops[name]) / tops[name] for name, failure in failures.items()]
+    return [output, *(figures.overlay(rgb, heat, 0.75) for heat in heats)], tops
