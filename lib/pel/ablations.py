@@ -190,7 +190,7 @@ def main(arguments=None):
     if unknown := set(given.rows) - set(ROWS):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
     params = load()
-    rows, threads = given.rows or ROWS, 0 if params.scale == "paper" else 1
+    rows, threads = given.rows or ROWS, params.machine.threads
     ablations = longer(params.ablations) if given.seeds else params.ablations
     shared = common(params.data, params.faces, params.pel, ablations, params.seed)
     if given.seeds:

@@ -77,8 +77,8 @@ def main(arguments=None):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
     params = load()
     sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
-    threads = 0 if params.scale == "paper" else 1
-    run_all(given.detectors or known, sets, params.pel, params.pel_detectors, [given.seed], threads)
+    names, threads = given.detectors or known, params.machine.threads
+    run_all(names, sets, params.pel, params.pel_detectors, [given.seed], threads)
     if not given.detectors and given.seed in (None, params.seed):
         others = [source for source in sets.training() if source != sets.own]
         stems = {Path(train.weights(name, source)).name for name in known for source in ("", *others)}
