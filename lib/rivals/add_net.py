@@ -44,6 +44,4 @@ def loss(model, batch):
     return F.binary_cross_entropy_with_logits(logits, batch["label"].float())
 
 
-@register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))
-def options(pel_detectors):
-    return xception.options(pel_detectors)
+register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))(xception.options)

@@ -21,7 +21,7 @@ FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth
 MINE = threading.local()  # the detector of each thread: OpenCV's networks are not to be shared
 
 
-def find(paths, progress=True):
+def find(paths):
     """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
 
     x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
@@ -32,7 +32,7 @@ def find(paths, progress=True):
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
-            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2, disable=not progress)
+            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2)
             return np.array(list(bar), np.float32).reshape(-1, 5, 2)
     finally:
         cv2.setNumThreads(threads)
