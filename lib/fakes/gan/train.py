@@ -19,8 +19,7 @@ import torch.nn.functional as F
 from lib import paths
 from lib.data import image
 from lib.fakes import orl, weights
-from lib.fakes.gan.layers import Discriminator, side
-from lib.fakes.gan.progan import ProGAN
+from lib.fakes.gan.layers import Discriminator, ProGAN, side
 from lib.fakes.gan.stylegan import StyleGAN
 from lib.fakes.gan.stylegan2 import ResidualDiscriminator, StyleGAN2
 from lib.fakes.gan.training import Training as SharedTraining
