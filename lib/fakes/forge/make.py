@@ -53,10 +53,8 @@ def network(name):
     Raises FileNotFoundError where its weights are missing.
     """
     remedy = "run `dvc pull` (or train it: python -m lib.fakes.forge)"
-    state, _ = weights.read(WEIGHTS / f"{name}.safetensors", remedy)
-    model = deepfakes.DeepFakes(orl.PEOPLE) if name == "deepfakes" else neural_textures.MouthRenderer()
-    model.load_state_dict(state)
-    return model.eval()
+    build = {"deepfakes": partial(deepfakes.DeepFakes, orl.PEOPLE), "neural_textures": neural_textures.MouthRenderer}
+    return weights.load(WEIGHTS / f"{name}.safetensors", remedy, lambda _: build[name]())
 
 
 def forge(method, targets, sources, source):

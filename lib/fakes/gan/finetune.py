@@ -84,8 +84,8 @@ class Finetuning(Training):
     def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=gan_images.WEIGHTS):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        _, start = gan_images.read(name, weights)
-        sizes = {"latent": start["latent"], "widths": start["widths"], "kind": kind}
+        start = gan_images.load_generator(name, weights)
+        sizes = {"latent": start.latent, "widths": start.widths, "kind": kind}
         super().__init__(name, types.SimpleNamespace(**vars(generators) | vars(settings) | sizes), seed, device)
         self.kind, self.grows = kind, False
         for network in (self.generator, self.average):
@@ -95,10 +95,6 @@ class Finetuning(Training):
         self.critic_steps = torch.optim.Adam(self.critic.parameters(), settings.spectral_learning_rate, (0.0, 0.99))
         self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
         self.best = {"gap": float("inf"), "images": 0, "average": None}
-
-    @property
-    def total(self):
-        return int(1000 * self.settings.thousands)
 
     @property
     def parts(self):

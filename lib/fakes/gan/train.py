@@ -33,7 +33,7 @@ SHEET = (4, 8)  # rows and columns of the sheet of faces that each checkpoint dr
 
 def training_images(size, splits=("train",)):
     """All photographs of the people of some splits as float (N, 1, size, size) in [-1, 1]; 240 are of "train"."""
-    return torch.stack([orl.photo_tensor(path, size) for _, _, path in orl.photographs_of(*splits)])
+    return from_uint8([orl.photo_square(path, size) for *_, path in orl.photographs_of(*splits)])
 
 
 def build(name, latent, widths):
@@ -101,16 +101,9 @@ class Training(SharedTraining):
         self.name, self.grows, levels = name, name != "stylegan2", len(settings.widths)
         generator = build(name, settings.latent, settings.widths)
         discriminator = (Discriminator if self.grows else ResidualDiscriminator)(settings.widths)
-        images = training_images(side(levels), splits)
-        super().__init__(settings, seed, device, generator, discriminator, images)
-        self.optimisers = [
-            torch.optim.Adam(network.parameters(), betas=(0.0, 0.99), fused=True)
-            for network in (self.generator, self.discriminator)
-        ]
-
-    @property
-    def total(self):
-        return int(1000 * sum(self.settings.thousands))
+        super().__init__(settings, seed, device, generator, discriminator, training_images(side(levels), splits))
+        networks = self.generator, self.discriminator
+        self.optimisers = [torch.optim.Adam(n.parameters(), betas=(0.0, 0.99), fused=True) for n in networks]
 
     @property
     def growth(self):
@@ -172,7 +165,12 @@ class Training(SharedTraining):
             torch.manual_seed(1)
             images = self.average(torch.randn(rows * columns, self.average.latent).to(self.device), growth)
         faces = to_uint8(F.interpolate(images, self.images.shape[-1]))
-        return np.concatenate([np.concatenate(list(row), 1) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+        return np.vstack([np.hstack(row) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+
+
+def from_uint8(images):
+    """Grey uint8 images (N, H, W) -> float32 tensor (N, 1, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.stack(images))[:, None].float() / 127.5 - 1
 
 
 def to_uint8(images):
@@ -198,7 +196,7 @@ def export(name, training, folder, to=WEIGHTS):
     history, ends = pd.DataFrame(training.history), 1000 * np.cumsum(training.settings.thousands)
     seen = [history["images"][history["images"] <= end].max() for end in ends[ends <= training.seen]]
     sheets = [image.read_image(folder / f"{images:07d}.png")[..., 0] for images in seen]
-    image.write_png(to / f"{name}.png", np.concatenate([sheet[: len(sheet) // SHEET[0]] for sheet in sheets]))
+    image.write_png(to / f"{name}.png", np.vstack([sheet[: len(sheet) // SHEET[0]] for sheet in sheets]))
 
 
 def write_weights(generator, path, **config):

@@ -4,6 +4,7 @@ import copy
 import json
 import time
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -16,8 +17,8 @@ class Training:
     """Networks, optimisers and progress of one training; one step = one batch for each network.
 
     generator: what draws the images, `average`: its running mean. images: (N, 1, S, S) in [-1, 1] to learn from.
-    A subclass sets `optimisers` and `total` (images to see), and has `update(step)`, which trains on one batch and
-    returns the losses as a dict of floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
+    A subclass sets `optimisers`, and has `update(step)`, which trains on one batch and returns the losses as a dict of
+    floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
     """
 
     growth = None
@@ -28,12 +29,9 @@ class Training:
         self.generator, self.discriminator = generator.to(**layout), discriminator.to(**layout)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.images = images.to(self.device)
-        self.seen, self.history = 0, []
-
-    @property
-    def config(self):
-        """What a training must have in common with one that it goes on from, as text."""
-        return json.dumps(self.settings, default=vars)
+        self.seen, self.total = 0, int(1000 * np.sum(settings.thousands))  # images
+        self.history = []
+        self.config = json.dumps(settings, default=vars)  # what a training must share with one that it goes on from
 
     @property
     def parts(self):
