@@ -77,12 +77,6 @@ def similarity(points, targets):
     return np.array([[a, -b, shift_x], [b, a, shift_y]])
 
 
-def affine(points, targets):
-    """Return the 2x3 affine map that takes points (n, 2) nearest to targets (n, 2), least squares."""
-    rows = np.column_stack([np.float64(points), np.ones(len(points))])
-    return np.linalg.lstsq(rows, np.float64(targets), rcond=None)[0].T
-
-
 def pose(face):
     """Return the five landmarks in the common frame, (5, 2): what remains is the pose (and a little of the person)."""
     return cv2.transform(face.landmarks[None], face.align(1))[0]
@@ -118,20 +112,24 @@ def match_colour(image, reference, mask):
     return (image - mean) * (wanted_spread / max(spread, 1e-6)) + wanted_mean
 
 
-def paste(face, aligned, mask):
-    """Blend an aligned forged face back into the scene of `face`.
+def in_scene(face, mask):
+    """Return a mask of the common frame, float32 (size, size), where it lies in the scene of `face`: (H, W)."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(mask, face.align(len(mask)), (WIDTH, HEIGHT), flags=flags)
 
-    aligned, mask: float32 (size, size), the mask in [0, 1]. Returns the forged scene and the mask in the scene.
-    """
-    matrix = face.align(len(mask))
-    size = (WIDTH, HEIGHT)
-    border = {"borderMode": cv2.BORDER_CONSTANT, "flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP}
-    in_scene = cv2.warpAffine(mask, matrix, size, **border)
-    forged = face.scene + in_scene * (warp(np.float32(aligned), matrix, size, inverse=True) - face.scene)
-    return np.clip(forged, 0, 1), in_scene
+
+def blend(face, forged, mask):
+    """Return the scene of `face` with a forged one in its place where the mask (H, W) in [0, 1] says so."""
+    return np.clip(face.scene + mask * (forged - face.scene), 0, 1)
 
 
 def paste_all(faces, aligned, mask):
-    """Return what `paste` does for each face and its aligned forgery: scenes and masks, both float32 (n, H, W)."""
-    pasted = [paste(face, forged, mask) for face, forged in zip(faces, aligned, strict=True)]
-    return tuple(map(np.stack, zip(*pasted, strict=True)))
+    """Blend aligned forgeries, (size, size) each, back into the scenes of their faces.
+
+    mask: float32 (size, size) in [0, 1]. Returns the forged scenes and the masks in them, both float32 (n, H, W).
+    """
+    forged, masks = [], [in_scene(face, mask) for face in faces]
+    for face, image, soft in zip(faces, aligned, masks, strict=True):
+        image = warp(np.float32(image), face.align(len(mask)), (WIDTH, HEIGHT), inverse=True)
+        forged.append(blend(face, image, soft))
+    return np.stack(forged), np.stack(masks)
