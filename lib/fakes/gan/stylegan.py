@@ -67,6 +67,7 @@ class StyleGAN(nn.Module):
         self.blocks = nn.ModuleList(self.block(below, width) for below, width in itertools.pairwise([None, *widths]))
         self.to_grey = nn.ModuleList(map(self.grey, widths))
         self.register_buffer("mean_style", torch.zeros(latent))
+        self.layers = 2 * len(widths)  # that take a style
 
     def block(self, below, width):
         """Make the layers of one size, of so many channels; `below` has those of the size below, None for the first."""
@@ -76,13 +77,8 @@ class StyleGAN(nn.Module):
         """Make the layer that draws an image of maps of so many channels."""
         return EqualConv(width, 1, 1, gain=1.0)
 
-    @property
-    def layers(self):
-        """Number of layers that take a style: two a resolution."""
-        return 2 * len(self.blocks)
-
     def synthesise(self, styles, growth=None, generator=None):
-        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise inputs."""
+        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise."""
         level, weight = level_and_fade(growth, len(self.to_grey))
         x = self.constant.expand(len(styles), -1, -1, -1)
         for at in range(level + 1):

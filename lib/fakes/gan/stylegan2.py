@@ -1,8 +1,8 @@
 """StyleGAN2: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020).
 
-What it changes in StyleGAN: styles scale the weights of a convolution, not its output, and are then divided out again
-(demodulation); images are sums over all sizes (skip connections) instead of growing; the discriminator is residual.
-Path length regularisation is left out.
+What it changes in StyleGAN: styles scale the weights of a convolution, not its output, and the outputs are brought back
+to unit norm (demodulation); images are sums over all sizes (skip connections) instead of growing; the discriminator is
+residual. Path length regularisation is left out.
 """
 
 import itertools
@@ -54,7 +54,7 @@ class ModulatedLayer(nn.Module):
 
 
 class ToGrey(nn.Module):
-    """A 1x1 convolution to one channel, modulated, not demodulated: what a size adds to the image."""
+    """What a size adds to the image: a 1x1 convolution to one channel, modulated, not demodulated."""
 
     def __init__(self, in_channels, latent):
         super().__init__()

@@ -1,10 +1,8 @@
 """ProGAN, StyleGAN and StyleGAN2 learn to draw faces.
 
-All are trained alike, the first two by progressive growing, StyleGAN2 at full size from the start, with the loss that
-StyleGAN moved to: non-saturating logistic loss and R1 (Mescheder et al., 2018), not ProGAN's WGAN-GP, which needs more
-discriminator steps for the same faces. A few hundred photographs would be learned by heart, so the discriminator sees
-real and generated images through the same random, differentiable shifts in place, brightness and contrast (DiffAugment,
-Zhao et al., 2020).
+The first two grow, StyleGAN2 has its full size from the start. The loss of all three is the one StyleGAN moved to,
+non-saturating logistic loss and R1: ProGAN's WGAN-GP needs more discriminator steps for the same faces. A few hundred
+photographs would be learned by heart, so the discriminator sees real and generated images through `augment`.
 """
 
 import bisect
@@ -54,8 +52,8 @@ def growth_at(seen, thousands, fade):
 def augment(images):
     """Shift each image by up to an eighth, and change its brightness and contrast a little, at random; differentiable.
 
-    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), but
-    with less change of brightness and contrast: what the discriminator cannot see, the generator does not learn.
+    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with
+    smaller changes: what the discriminator cannot see, the generator does not learn.
     """
     n, _, size, _ = images.shape
     brightness, contrast = 0.4 * torch.rand(2, n, 1, 1, 1, device=images.device) - 0.2
@@ -91,10 +89,7 @@ def r1(discriminator, images, growth):
 
 
 class Training(SharedTraining):
-    """One training of a generator, one of GENERATORS.
-
-    settings: the section `generators`. splits: whose photographs teach the generator, the people of these splits.
-    """
+    """The training of `name`, one of GENERATORS, on people of `splits`; settings: the section `generators`."""
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
@@ -118,14 +113,12 @@ class Training(SharedTraining):
     def update(self, step):
         s, growth = self.settings, self.growth
         for optimiser in self.optimisers:
+            optimiser.zero_grad()
             optimiser.param_groups[0]["lr"] = self.learning_rate(growth)
         real = real_batch(self.images, s.batch_size, growth)
         with self.autocast():
             fake = self.generator(torch.randn(s.batch_size, s.latent, device=self.device), growth)
-        losses = self.train_discriminator(real, fake.detach(), growth, step) | self.train_generator(fake, growth)
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
-        return losses
+        return self.train_discriminator(real, fake.detach(), growth, step) | self.train_generator(fake, growth)
 
     def train_discriminator(self, real, fake, growth, step):
         """Take one step of the discriminator on images (N, 1, S, S) in [-1, 1]; returns its losses as floats."""
@@ -139,13 +132,11 @@ class Training(SharedTraining):
             weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
             (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
         self.optimisers[1].step()
-        sign = logits_real.detach().sign().mean().item()
-        return {"loss_discriminator": loss.item(), "real_logit_sign": sign}
+        return {"loss_discriminator": loss.item(), "real_logit_sign": logits_real.detach().sign().mean().item()}
 
     def train_generator(self, fake, growth):
         """Take one step of the generator that drew `fake`; returns its losses as floats."""
-        loss = self.adversarial_loss(fake, growth)
-        loss.backward()
+        (loss := self.adversarial_loss(fake, growth)).backward()
         self.optimisers[0].step()
         return {"loss_generator": loss.item()}
 
@@ -179,10 +170,7 @@ def to_uint8(images):
 
 
 def train(name, settings, seed, folder, progress=True, splits=("train",)):
-    """Train generator `name` to its end, or go on with the training that `folder` holds; returns the Training.
-
-    Raises ValueError where the training in `folder` has other settings.
-    """
+    """Return the Training of generator `name`, at its end, from the state in `folder` on; raises as Training.run."""
     return Training(name, settings, seed, device(), splits).run(folder, name, progress)
 
 

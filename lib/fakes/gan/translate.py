@@ -2,8 +2,7 @@
 
 The losses are those of Choi et al. (CVPR 2020), section 2.2. By turns, the style of a step comes from latent vectors or
 from reference photographs; of the latter only the generator and the discriminator learn, as in the released code. The
-discriminator sees images through the shifts of `lib.fakes.gan.train.augment`, or it would learn 240 photographs by
-heart.
+discriminator sees images through `augment`, or it would learn 240 photographs by heart.
 """
 
 import numpy as np
@@ -27,7 +26,7 @@ GLASSES = {
 
 
 class Translating(Training):
-    """One training of a StarGAN2. settings: the section `translation`."""
+    """One training of a StarGAN2; settings: the section `translation`."""
 
     def __init__(self, settings, seed, device="cpu"):
         torch.manual_seed(seed)
@@ -44,14 +43,14 @@ class Translating(Training):
         ]
 
     def update(self, step):
-        s = self.settings
-        real, domains = self._draw(torch.randint(len(self.images), (s.batch_size,)))
-        wanted = torch.randint(2, (s.batch_size,), device=self.device)
+        count = self.settings.batch_size
+        real, domains = self._draw(torch.randint(len(self.images), (count,)))
+        wanted = torch.randint(2, (count,), device=self.device)
         by_latent = step % 2 == 0
         if by_latent:
-            sources = torch.randn(2, s.batch_size, s.latent, device=self.device)
+            sources = torch.randn(2, count, self.settings.latent, device=self.device)
         else:
-            sources = torch.stack([self._of_domains(wanted) for _ in range(2)])
+            sources = [self._of_domains(wanted) for _ in range(2)]
         losses = self._train_discriminator(real, domains, wanted, sources[0], by_latent, step)
         return losses | self._train_generator(real, domains, wanted, sources, by_latent)
 
@@ -82,18 +81,17 @@ class Translating(Training):
             with torch.no_grad():
                 varied = model.generator(real, other)
             read, again = model.encoder(fake, wanted), model.generator(fake, model.encoder(real, domains))
-        adversarial = F.softplus(-logits.float()).mean()
-        pairs = {"style": (read, style), "diversity": (fake, varied), "cycle": (again, real)}
-        terms = {key: F.l1_loss(*(x.float() for x in pair)) for key, pair in pairs.items()}
+        terms = {"generator": F.softplus(-logits.float()).mean()}
+        for key, pair in {"style": (read, style), "diversity": (fake, varied), "cycle": (again, real)}.items():
+            terms[key] = F.l1_loss(*(x.float() for x in pair))
         diversity = s.diversity_weight * (1 - self.seen / self.total)  # falls to nothing, as in the paper
-        loss = adversarial + s.style_weight * terms["style"] - diversity * terms["diversity"]
+        loss = terms["generator"] + s.style_weight * terms["style"] - diversity * terms["diversity"]
         loss = loss + s.cycle_weight * terms["cycle"]
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         for optimiser in self.optimisers[: 3 if by_latent else 1]:
             optimiser.step()
-        return {"loss_generator": adversarial.item()} | {f"loss_{key}": term.item() for key, term in terms.items()}
+        return {f"loss_{key}": term.item() for key, term in terms.items()}
 
     def _styles(self, source, domains, by_latent):
         return (self.model.mapping if by_latent else self.model.encoder)(source, domains)
@@ -123,10 +121,7 @@ def domain_of(person, photo):
 
 
 def train(settings, seed, folder, progress=True):
-    """Train to the end, or go on with the training that `folder` holds; returns the Translating.
-
-    Raises ValueError where the training in `folder` has other settings.
-    """
+    """Return a Translating, trained to its end from the state in `folder` on; raises as Training.run."""
     return Translating(settings, seed, device()).run(folder, "stargan2", progress)
 
 
