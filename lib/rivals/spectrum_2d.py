@@ -1,6 +1,5 @@
 """FFT-2d and DCT-2d: the ResNet of Beyond the Spectrum on the spectrum of the whole image (BTS Tables 1 to 3)."""
 
-from torch import nn
 from torch.utils.data import DataLoader
 
 from lib.backbones.resnet import ResidualDetector, image_loss
@@ -8,18 +7,10 @@ from lib.detectors import Detector, register
 from lib.ops.spectra import LogDct, fft_features
 
 
-class Fft(nn.Module):
-    """`fft_features` as a layer: ln |FFT| of each channel, its middle 90 % stretched to [-1, 1]."""
-
-    def forward(self, rgb):
-        return fft_features(rgb)
-
-
 class FrequencyDetector(Detector):
     """rgb (N, 3, size, size) in [0, 1] -> logits (N, 2): real, fake.
 
-    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020), whose statistics `prepare` takes from the
-    training images first; layers, width: of the ResNet, the same that sees residuals.
+    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020); layers, width: of the ResNet.
     Raises ValueError for another kind.
     """
 
@@ -28,7 +19,7 @@ class FrequencyDetector(Detector):
         if kind not in ("FFT-2d", "DCT-2d"):
             raise ValueError(f"kind: {kind!r} is not one of FFT-2d, DCT-2d")
         self.size = size
-        self.spectrum = Fft() if kind == "FFT-2d" else LogDct(size)
+        self.spectrum = fft_features if kind == "FFT-2d" else LogDct(size)
         self.detector = ResidualDetector(3, layers, width)
 
     def forward(self, rgb):
@@ -36,7 +27,7 @@ class FrequencyDetector(Detector):
 
     def prepare(self, items, steps):
         """Take the statistics of DCT-2d from the images to learn from."""
-        if isinstance(self.spectrum, LogDct):
+        if self.spectrum is not fft_features:
             self.spectrum.fit(batch["rgb"] for batch in DataLoader(items, 32))
 
 
