@@ -39,7 +39,7 @@ def prepare(data_set, settings, seed, progress=True, client=None):
     folder = paths.FACES / _cache_name(data_set, settings) / data_set.compression
     todo = []
     for row in table.itertuples():
-        source = [jobs.fingerprint(file) for file in (row.path, row.mask) if file]
+        source = [staleness.fingerprint(file) for file in (row.path, row.mask) if file]
         todo.append((folder / row.video, source, row.path, row.mask, _boxes_of_c23(folder, row.video)))
     records = jobs.finish(
         functools.partial(cut.cut_to_files, settings=settings), todo, staleness.code("lib.data.cut"), _name(folder),
@@ -66,7 +66,7 @@ def _unpack_all(data_set, count, seed, how):
     if not listed:
         raise FileNotFoundError(f"{data_set.root}: its folders hold no archive N.tar.gz")
     folder = paths.FACES / f"{Path(data_set.root).name}-{count}frames-{_digest(data_set.root, count)}"
-    todo = [(folder / name, [jobs.fingerprint(file)], file) for file, _, _, name in listed]
+    todo = [(folder / name, [staleness.fingerprint(file)], file) for file, _, _, name in listed]
     work, code = functools.partial(unpack.unpack_to_files, count=count), staleness.code("lib.data.unpack")
     records = jobs.finish(work, todo, code, _name(folder), unit="archive", **how)
     table = pd.DataFrame(wild_deepfake.rows(listed, records), columns=[*layouts.COLUMNS, "frame"])

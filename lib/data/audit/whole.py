@@ -8,8 +8,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.data import jobs, layouts, unpack, video_sets, wild_deepfake
+from lib.data import layouts, unpack, video_sets, wild_deepfake
 from lib.params import DataSet
+from lib.training import staleness
 
 FACE_FORENSICS = (
     "the download script that its authors send to those who fill in the form of the repository ondyari/FaceForensics"
@@ -167,7 +168,7 @@ def _leaks(table):
     except ValueError as error:
         leaks.append(str(error))
     files = table.drop_duplicates("file")
-    copies = files.assign(copy=[str(jobs.fingerprint(file)) for file in files["file"]])
+    copies = files.assign(copy=[str(staleness.fingerprint(file)) for file in files["file"]])
     copies = copies[[os.path.getsize(file) > 0 for file in copies["file"]]]
     for _, group in copies.groupby("copy"):
         if group["split"].nunique() > 1:
