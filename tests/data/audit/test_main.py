@@ -3,8 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.data.audit.__main__ import main
-from lib.data.audit.whole import OWNERS, check
+from lib.data.audit.__main__ import OWNERS, check, main
 from lib.data.image import write_png
 from lib.params import LAYOUTS
 
