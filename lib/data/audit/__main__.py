@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -41,58 +40,39 @@ OFFICIAL = {
 }
 
 
-@dataclass
-class Report:
-    """What `check` found: lines to print, and what is wrong."""
-
-    lines: list = field(default_factory=list)
-    wrong: list = field(default_factory=list)
-
-    def __str__(self):
-        verdict = [f"WRONG: {line}" for line in self.wrong] or ["nothing is wrong"]
-        return "\n".join([*self.lines, *verdict])
+_FORENSICS = [f"manipulated_sequences/{method}/{{}}/videos" for method in layouts.METHODS]
+FOLDERS = {  # that a layout needs, relative to its root; {}: the compression
+    "FaceForensics++": ["splits", "original_sequences/youtube/{}/videos", *_FORENSICS],
+    "DeepfakeDetection": ["original_sequences/actors/{}/videos", "manipulated_sequences/DeepFakeDetection/{}/videos"],
+    "Celeb-DF-v2": [*video_sets.CELEB_DF],
+    "Celeb-DF-v2-all": [*video_sets.CELEB_DF],
+    "DFDC-40-49": [f"dfdc_train_part_{part}" for part in video_sets.DFDC_PARTS],
+    "folders": ["real", "fake"],
+}
 
 
 def check(name, path, compression="c23"):
-    """Return a Report on the data set at `path` in the layout `name`: what is there, what is missing, what leaks.
+    """Return what there is to say on the data set at `path` in the layout `name`, and what is wrong: lists of lines.
 
     Wrong are: no folder, a folder that the layout needs and the disk lacks, a file that does not fit the layout, a
     person or source video in two splits, the same file in two splits. Listed videos that are missing are only told.
     """
-    report, root = Report([f"{name} at {paths.show(path)}"]), paths.resolve(path)
+    lines, wrong, root = [f"{name} at {paths.show(path)}"], [], paths.resolve(path)
     if not root.is_dir():
-        report.wrong.append(f"there is no folder {paths.show(path)}; obtain it from {OWNERS[name]}")
-        return report
-    absent = [folder for folder in _folders(name, compression) if not (root / folder).is_dir()]
+        return lines, [f"there is no folder {paths.show(path)}; obtain it from {OWNERS[name]}"]
+    folders = FOLDERS.get(name, [])
+    absent = [there for there in (folder.format(compression) for folder in folders) if not (root / there).is_dir()]
     if absent:
-        report.wrong.append(f"no folder {', '.join(absent)}; obtain it from {OWNERS[name]}")
+        wrong.append(f"no folder {', '.join(absent)}; obtain it from {OWNERS[name]}")
         others = [c for c in ("raw", "c23", "c40") if c != compression
-                  and any((root / folder).is_dir() for folder in _folders(name, c) if c in folder)]  # fmt: skip
+                  and any((root / folder.format(c)).is_dir() for folder in folders if "{}" in folder)]  # fmt: skip
         if others:
-            report.lines.append(f"there are videos of compression {', '.join(others)}: give --compression")
+            lines.append(f"there are videos of compression {', '.join(others)}: give --compression")
     try:
         table, notes = _read(DataSet(layout=name, root=str(path), compression=compression))
     except (ValueError, FileNotFoundError) as error:
-        report.wrong.append(str(error))
-    else:
-        report.lines += [*_counts(name, table), *notes]
-        report.wrong += _leaks(table)
-    return report
-
-
-def _folders(name, compression):
-    """Return the folders that a layout needs, relative to its root."""
-    if name == "FaceForensics++":
-        methods = [f"manipulated_sequences/{method}/{compression}/videos" for method in layouts.METHODS]
-        return ["splits", f"original_sequences/youtube/{compression}/videos", *methods]
-    if name == "DeepfakeDetection":
-        kinds = ("original_sequences/actors", "manipulated_sequences/DeepFakeDetection")
-        return [f"{kind}/{compression}/videos" for kind in kinds]
-    if name.startswith("Celeb-DF"):
-        return list(video_sets.CELEB_DF)
-    if name == "DFDC-40-49":
-        return [f"dfdc_train_part_{part}" for part in video_sets.DFDC_PARTS]
-    return ["real", "fake"] if name == "folders" else []
+        return lines, [*wrong, str(error)]
+    return [*lines, *_counts(name, table), *notes], [*wrong, *_leaks(table)]
 
 
 def _read(data_set):
@@ -168,9 +148,9 @@ def main(arguments=None):
     parser.add_argument("path", metavar="PATH", help="its root folder")
     parser.add_argument("--compression", choices=("raw", "c23", "c40"), default="c23", help="c23 unless given")
     options = parser.parse_args(arguments)
-    report = check(options.name, Path(options.path).expanduser().resolve(), options.compression)
-    print(report)
-    return 1 if report.wrong else 0
+    lines, wrong = check(options.name, Path(options.path).expanduser().resolve(), options.compression)
+    print(*lines, *([f"WRONG: {line}" for line in wrong] or ["nothing is wrong"]), sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
