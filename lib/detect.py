@@ -14,14 +14,12 @@ import torch
 from tqdm import tqdm
 
 from lib import detectors, heatmaps, paths
-from lib.data import cut as data_cut
-from lib.data import face_detectors, image, video
+from lib.data import cut, face_detectors, image, video
 from lib.training import checkpoints
 from lib.training.device import device
 
-DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}
-"""Name on the command line: weights."""
-
+DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}  # name on the command line: weights
+KNOWN = (*image.SUFFIXES, *video.SUFFIXES)
 THRESHOLD = 0.5
 # How a face is cut out of a video for a detector that is trained on pictures that are faces already.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
@@ -71,24 +69,21 @@ def load(name="pel", checkpoint=None):
     Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds something else.
     """
     file = Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
-    return _load(name, file, file.stat().st_mtime_ns if file.exists() else None)
+    return _load(file, file.stat().st_mtime_ns if file.exists() else None)
 
 
 @functools.lru_cache(2)
-def _load(name, checkpoint, _modified):
+def _load(checkpoint, _modified):
     state, config = checkpoints.load(checkpoint)
     try:
         model = detectors.restore(state, config)
         entry = detectors.entry(config["detector"])
         whole = entry.table == "bts"
-        cut = READY_CUT if whole else config["faces"]
-        size = config["size"] if whole else cut["size"]
+        faces = READY_CUT if whole else config["faces"]
+        size = (config if whole else faces)["size"]
     except (KeyError, ValueError) as error:
         raise ValueError(f"{paths.show(checkpoint)}: {error}; choose another --checkpoint") from None
-    return Loaded(entry.name, model.to(device()), size, cut, whole)
-
-
-_face_detector = functools.cache(face_detectors.detector)
+    return Loaded(entry.name, model.to(device()), size, faces, whole)
 
 
 def score(path, detector="pel", frames=None, checkpoint=None):
@@ -100,44 +95,37 @@ def score(path, detector="pel", frames=None, checkpoint=None):
     Raises ValueError or FileNotFoundError in one line that names a file that cannot be scored.
     """
     loaded = load(detector, checkpoint)
-    crops = cut(path, loaded, frames)
-    rgb = torch.tensor(np.stack(list(crops.values())), device=device()).permute(0, 3, 1, 2) / 255
+    indices, crops = zip(*_cut(path, loaded, frames), strict=True)
+    rgb = torch.tensor(np.stack(crops), device=device()).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         scores = np.concatenate([loaded.probability(part).cpu().numpy() for part in rgb.split(16)])
-    most_fake = list(crops.values())[scores.argmax()]
-    by_frame = dict(zip(crops, map(float, scores), strict=True))
-    return Result(str(path), loaded.name, float(scores.mean()), by_frame, most_fake)
+    by_frame = dict(zip(indices, map(float, scores), strict=True))
+    return Result(str(path), loaded.name, float(scores.mean()), by_frame, crops[scores.argmax()])
 
 
-def cut(path, loaded, frames=None):
-    """Return what a detector is to see of a file: {frame index: uint8 (size, size, 3)}, the faces of one person.
+def _cut(path, loaded, frames):
+    """Return what a detector is to see of a file, [(frame index, uint8 (size, size, 3))], the faces of one person.
 
     Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind.
     """
-    path, crops, box = Path(path), {}, None
+    path, wanted = Path(path), [0]
     if path.suffix.lower() in image.SUFFIXES:
         pictures = [(0, image.read_image(path))]
         if loaded.whole:
-            return {0: image.resize(pictures[0][1], loaded.size)}
+            return [(0, image.resize(pictures[0][1], loaded.size))]
     elif path.suffix.lower() in video.SUFFIXES:
-        wanted = frames or loaded.faces["frames_per_video"]
-        pictures = video.stream_frames(path, video.equal_interval(video.frame_count(path), wanted))
+        wanted = video.equal_interval(video.frame_count(path), frames or loaded.faces["frames_per_video"])
+        pictures = video.stream_frames(path, wanted)
     elif path.is_dir():
         raise ValueError(f"{path}: this folder holds no image and no video")
     elif not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     else:
-        known = " ".join((*image.SUFFIXES, *video.SUFFIXES))
-        raise ValueError(f"{path}: not a kind of image or video that is read here ({known})")
-    seen = 0
-    for index, rgb in pictures:
-        boxes, _, _ = _face_detector(loaded.faces["detector"]).detect(rgb)
-        seen += 1
-        if len(boxes):
-            box = boxes[data_cut.follow(boxes, box)]
-            crops[index] = data_cut.crop_square(rgb, box, loaded.faces["margin"], loaded.size)
+        raise ValueError(f"{path}: not a kind of image or video that is read here ({' '.join(KNOWN)})")
+    found = cut.follow_face(pictures, face_detectors.detector(loaded.faces["detector"]))
+    crops = [(index, cut.crop_square(rgb, box, loaded.faces["margin"], loaded.size)) for index, rgb, box in found]
     if not crops:
-        raise ValueError(f"{path}: no face found" + (f" in {seen} frames" if seen > 1 else ""))
+        raise ValueError(f"{path}: no face found" + (f" in {len(wanted)} frames" if len(wanted) > 1 else ""))
     return crops
 
 
@@ -146,10 +134,10 @@ def expand(arguments):
 
     A folder without any stands for itself.
     """
-    known, files = (*image.SUFFIXES, *video.SUFFIXES), []
+    files = []
     for argument in map(Path, arguments):
         below = sorted(argument.rglob("*")) if argument.is_dir() else []
-        files += [file for file in below if file.suffix.lower() in known and file.is_file()] or [argument]
+        files += [file for file in below if file.suffix.lower() in KNOWN and file.is_file()] or [argument]
     return list(dict.fromkeys(files))
 
 

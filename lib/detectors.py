@@ -4,6 +4,7 @@ To add one: a file in lib/rivals with a `Detector` and, above a function that re
 line in lib/rivals/__init__.py. Stages, tables, `python -m lib.detect --checkpoint` and notebook 10 then know it.
 """
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import nn
 
 from lib.training.device import seed_everything
 
+LISTED = ("lib.rivals", "lib.bts.detector", "lib.pel.network")  # imported when the list is first asked for
 FAKE = 1  # position of "fake" where a network has two logits
 
 
@@ -89,14 +91,21 @@ def register(name, table, network, loss=None, flip=True, items=lambda images, mo
 
 def names(table):
     """Return the names of the detectors of a paper's tables, "bts" or "pel", in their order."""
-    return [entry.name for entry in ENTRIES.values() if entry.table == table]
+    rivals_first = sorted(_entries().values(), key=lambda entry: entry.network.__module__ in LISTED)
+    return [entry.name for entry in rivals_first if entry.table == table]
 
 
 def entry(name):
     """Return the Entry of a detector. Raises ValueError with the known names for another one."""
-    if name not in ENTRIES:
+    if name not in _entries():
         raise ValueError(f"detector: {name!r} is not one of {', '.join(ENTRIES)}")
     return ENTRIES[name]
+
+
+def _entries():
+    for module in LISTED:
+        importlib.import_module(module)
+    return ENTRIES
 
 
 def restore(state, config):

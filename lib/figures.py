@@ -1,4 +1,4 @@
-"""The house style of all plots: colours that colour-blind readers tell apart, lines that differ in grey print too."""
+"""The style of all plots: colours that colour-blind readers tell apart, lines that also differ in grey print."""
 
 import itertools
 
@@ -17,7 +17,7 @@ REAL, FAKE = COLOURS[0], COLOURS[3]
 
 
 def style():
-    """Set the style for every figure that follows; call it once at the top of a notebook."""
+    """Set the style of all figures that follow."""
     sns.set_theme(context="notebook", style="whitegrid", palette=COLOURS)
     plt.rcParams.update({
         "axes.prop_cycle": cycler(color=COLOURS, linestyle=LINES),
@@ -40,10 +40,10 @@ def image(rgb):
     return rgb if rgb.dtype == np.uint8 or rgb.ndim == 2 else rgb.clip(0, 1)
 
 
-def show_grid(images, titles=None, columns=None, cmap=None, side=1.9, limits=(None, None), rows=()):
+def show_grid(images, titles=None, columns=None, cmap="gray", side=1.9, limits=(None, None), rows=()):
     """Show pictures in rows of `columns`; returns the figure.
 
-    images: what `image` takes, (H,W) maps are drawn with `cmap` (default grey) between `limits`; None leaves a gap.
+    images: what `image` takes, (H,W) maps are drawn with `cmap` between `limits`; None leaves a gap.
     titles: one a picture, or fewer; rows: names at the left of each row. side: of one picture, in inches.
     """
     columns = columns or min(len(images), 6)
@@ -52,13 +52,12 @@ def show_grid(images, titles=None, columns=None, cmap=None, side=1.9, limits=(No
     lines = sum(max(t.count("\n") + 1 for t in titles[i : i + columns]) for i in range(0, len(titles), columns))
     size = (side * columns + (0.3 if rows else 0), (side + 0.05) * n_rows + 0.18 * lines)
     fig, axes = plt.subplots(n_rows, columns, figsize=size, squeeze=False, layout="constrained")
-    for ax in axes.flat:
+    for ax, picture, title in itertools.zip_longest(axes.flat, images, titles):
         ax.axis("off")
-    for i, (ax, picture) in enumerate(zip(axes.flat, images, strict=False)):
         if picture is not None:
-            ax.imshow(image(picture), cmap=cmap or "gray", vmin=limits[0], vmax=limits[1], interpolation="nearest")
-        if i < len(titles):
-            ax.set_title(titles[i], fontsize=9, loc="center", fontweight="normal")
+            ax.imshow(image(picture), cmap=cmap, vmin=limits[0], vmax=limits[1], interpolation="nearest")
+        if title is not None:
+            ax.set_title(title, fontsize=9, loc="center", fontweight="normal")
     for ax, name in zip(axes[:, 0], rows, strict=False):
         ax.text(-0.05, 0.5, name, transform=ax.transAxes, rotation=90, ha="right", va="center", fontsize=10)
     return fig
@@ -101,14 +100,14 @@ STRENGTHS = {"jpeg": "JPEG quality", "blur": "blur kernel (pixels)", "noise": "n
 MILDER = ("jpeg", "resize")  # changes whose larger strengths are the milder ones
 
 
-def robustness(curves, ylabel="AUC", columns=3):
+def robustness(curves, ylabel="AUC"):
     """Draw a measure against the strength of each change: a panel a change, a line a detector; returns the figure.
 
     curves: DataFrame of change ("jpeg", ...), strength (NaN: not changed), detector, value, low, high, of which the
     last two become a band. Every panel runs from mild at the left to strong at the right, in even steps.
     """
     changes, detectors = curves["change"].unique(), curves["detector"].unique()
-    columns = min(columns, len(changes))
+    columns = min(3, len(changes))
     n_rows = -(-len(changes) // columns)
     fig, axes = plt.subplots(n_rows, columns, figsize=(3.6 * columns, 2.9 * n_rows), sharey=True, squeeze=False)
     for ax, change in zip(axes.flat, changes, strict=False):

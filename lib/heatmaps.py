@@ -10,7 +10,8 @@ from lib.data import image
 from lib.evaluation.heat import to_heat
 from lib.training.device import device
 
-LARGEST, STEP = 1024, 32  # pixels a side of the pictures whose failure is drawn; STEP: stride of the deepest stage
+LARGEST = 1024  # pixels a side of the pictures whose failure is drawn
+STEP = 32  # stride of the deepest stage, in pixels
 SIDE = 2.6  # inches of a picture in a figure
 
 
@@ -27,23 +28,22 @@ def heatmap(result, model):
     maps = model.activation_maps(_tensor(result.crop))
     heats = [to_heat(stream, result.crop.shape[0])[0] for stream in maps.values()]
     pictures = [result.crop, *(figures.overlay(result.crop, heat) for heat in heats)]
-    titles, tops = [f"{result.verdict}, score {result.score:.3f}", *maps], {}
+    titles, tops, columns = [f"{result.verdict}, score {result.score:.3f}", *maps], {}, len(pictures)
     if hasattr(model, "re_synthesizer"):
         whole = _whole(result)
         missed, tops = _missed(model, whole)
         pictures += missed
         titles += [f"re-synthesized, {len(whole)} px", *(f"{name}: what that misses" for name in tops)]
-    fig = figures.show_grid(pictures, titles, columns=1 + len(maps), side=SIDE)
-    fig.set_figwidth(fig.get_figwidth() + 1)  # for the colour bar
-    fig.set_figheight(fig.get_figheight() + 0.8 * bool(tops))
-    evidence, failures = fig.axes[: len(maps) + 1], fig.axes[len(maps) + 2 :]
+    fig = figures.show_grid(pictures, titles, columns=columns, side=SIDE)
+    width, height = fig.get_size_inches()
+    fig.set_size_inches(width + 1, height + 0.8 * bool(tops))  # for the colour bars
+    evidence, re_synthesis = fig.axes[:columns], fig.axes[columns : len(pictures)]
     bar = figures.heat_bar(evidence, "evidence for fake in this face", ticks=[0, 1])
     bar.ax.set_yticklabels(["least", "most"])
-    for ax, (name, top) in zip(failures, tops.items(), strict=True):
-        grey_levels = name == "pixel"
-        unit = "grey levels of 255" if grey_levels else "units of the features"
-        figures.heat_bar(ax, unit, top * 255**grey_levels, location="bottom")
-    for ax in fig.axes[len(maps) + 1 : len(pictures)]:
+    for ax, (name, top) in zip(re_synthesis[1:], tops.items(), strict=True):
+        unit, scale = ("grey levels of 255", 255) if name == "pixel" else ("units of the features", 1)
+        figures.heat_bar(ax, unit, top * scale, location="bottom")
+    for ax in re_synthesis:
         ax.set_anchor("S")  # in line, though one has no bar
     return fig
 

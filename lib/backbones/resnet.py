@@ -39,8 +39,7 @@ class ResidualDetector(nn.Module):
         self.fc = nn.Linear(32 * width, 2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                fan_out = module.out_channels * math.prod(module.kernel_size)
-                nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+                nn.init.normal_(module.weight, std=math.sqrt(2 / module.weight[:, 0].numel()))
 
     def forward(self, residual):
         x = self.maxpool(F.relu(self.bn1(self.conv1(residual))))
@@ -56,25 +55,20 @@ def image_loss(model, batch):
 def grad_cam(detector, residual):
     """Return (N, h, w): the maps of a layer, weighted by the mean gradient of logit(fake) - logit(real).
 
-    detector: a ResNet in eval mode, with layer1 .. layer4 and two logits; residual: (N,C,H,W). The difference of the
-    logits, because the softmax sees nothing else. Read at the deepest layer whose map still has SMALLEST pixels a side,
-    and at the residual itself where none has: in stage 5 the last map is 2x2 for a picture of 1024 pixels, which shows
-    no place at all.
+    detector: a ResNet in eval mode, with layer1 .. layer4 and two logits; residual: (N,C,H,W). The softmax sees only
+    the difference of the logits. The layer is the deepest whose map has SMALLEST pixels a side, else the residual
+    itself: in stage 5 the last map of a picture of 1024 pixels is 2x2, which shows no place at all.
     """
-    maps = {"input": residual.detach().requires_grad_()}
-    layers = {name: detector.get_submodule(name) for name in ("layer1", "layer2", "layer3", "layer4")}
-    hooks = [
-        layer.register_forward_hook(lambda _, __, output, name=name: maps.update({name: output}))
-        for name, layer in layers.items()
-    ]
+    maps = [residual.detach().requires_grad_()]
+    layers = (detector.layer1, detector.layer2, detector.layer3, detector.layer4)
+    hooks = [layer.register_forward_hook(lambda _, __, output: maps.append(output)) for layer in layers]
     try:
         with torch.enable_grad():
-            logits = detector(maps["input"])
+            logits = detector(maps[0])
     finally:
         for hook in hooks:
             hook.remove()
-    large = [x for x in maps.values() if min(x.shape[2:]) >= SMALLEST]
-    chosen = large[-1] if large else maps["input"]
+    chosen = next((x for x in maps[::-1] if min(x.shape[2:]) >= SMALLEST), maps[0])
     evidence = (logits[:, FAKE] - logits[:, 1 - FAKE]).sum()
     (gradient,) = torch.autograd.grad(evidence, chosen)
     return (gradient.mean((2, 3), keepdim=True) * chosen).sum(1).detach()

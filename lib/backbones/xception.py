@@ -1,14 +1,12 @@
-"""Xception without its classifier: the trunk of the detector of FaceForensics++, of ADD-Net and of F3-Net.
-
-Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017. Made of timm's blocks under timm's
-names, so that timm's ImageNet weights load.
-"""
+"""Xception (Chollet, CVPR 2017) as the trunk of detectors: of timm's blocks and names, so that its weights load."""
 
 import timm
 import torch
 import torch.nn.functional as F
 from timm.models.xception import Block, SeparableConv2d
 from torch import nn
+
+from lib.backbones.efficientnet import fetching
 
 # Block: channels out, separable convolutions, stride; block 12 grows in its last convolution.
 BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2))
@@ -18,8 +16,8 @@ class Trunk(nn.Module):
     """Xception without its classifier: float (N, in_channels, H, W) -> (N, num_features, h, w), from 299: 10 x 10.
 
     width: share of the channels, rounded to multiples of 8 (1 is the paper's); stem_stride: of the first convolution.
-    pretrained: ImageNet weights, at width 1 only; the first convolution is repeated over `in_channels`, a multiple of
-    3, and divided by the number of repetitions.
+    pretrained: ImageNet weights, at width 1 only; those of the first convolution are repeated over `in_channels`, a
+    multiple of 3, and divided by the number of repetitions.
     Raises ValueError for what does not fit, RuntimeError where the weights cannot be had.
     """
 
@@ -35,10 +33,8 @@ class Trunk(nn.Module):
         def slim(channels):
             return max(8, round(channels * width / 8) * 8)
 
-        self.conv1 = nn.Conv2d(in_channels, slim(32), 3, stem_stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(slim(32))
-        self.conv2 = nn.Conv2d(slim(32), slim(64), 3, bias=False)
-        self.bn2 = nn.BatchNorm2d(slim(64))
+        self.conv1, self.bn1 = nn.Conv2d(in_channels, slim(32), 3, stem_stride, bias=False), nn.BatchNorm2d(slim(32))
+        self.conv2, self.bn2 = nn.Conv2d(slim(32), slim(64), 3, bias=False), nn.BatchNorm2d(slim(64))
         self.channels = [slim(64)]  # behind the stem, then behind each block
         for number, (out_channels, depth, stride) in enumerate(BLOCKS, 1):
             first, last = {"start_with_relu": number > 1}, {"grow_first": number < len(BLOCKS)}
@@ -48,8 +44,7 @@ class Trunk(nn.Module):
             setattr(self, f"block{number}", block)
             self.channels.append(slim(out_channels))
         self.num_features = slim(2048)
-        self.conv3 = SeparableConv2d(self.channels[-1], slim(1536), 3, padding=1)
-        self.bn3 = nn.BatchNorm2d(slim(1536))
+        self.conv3, self.bn3 = SeparableConv2d(self.channels[-1], slim(1536), 3, padding=1), nn.BatchNorm2d(slim(1536))
         self.conv4 = SeparableConv2d(slim(1536), self.num_features, 3, padding=1)
         self.bn4 = nn.BatchNorm2d(self.num_features)
         for module in self.modules():
@@ -87,12 +82,7 @@ class Shortcut(nn.Conv2d):
 
 
 def _imagenet_weights(in_channels):
-    try:
+    with fetching("Xception", "train from random weights with pretrained set to False"):
         weights = timm.create_model("legacy_xception", pretrained=True, num_classes=0).state_dict()
-    except Exception as error:  # hub and network libraries each raise their own kind
-        raise RuntimeError(
-            f"the ImageNet weights of Xception could not be fetched from timm's hub ({type(error).__name__}): "
-            "connect once to the network, or train from random weights with pretrained set to False"
-        ) from error
     copies = in_channels // 3
     return {**weights, "conv1.weight": weights["conv1.weight"].repeat(1, copies, 1, 1) / copies}

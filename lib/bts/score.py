@@ -12,8 +12,6 @@ import multiprocessing
 import pandas as pd
 from tqdm.auto import tqdm
 
-import lib.bts.detector
-import lib.rivals  # noqa: F401, all of both are on the list of detectors, on which this stage depends
 from lib import detectors, paths
 from lib.bts import re_synthesis, sets, testing
 from lib.bts.predict import stage_scores

@@ -1,20 +1,11 @@
 """One video to square face crops: find the faces, follow one, cut it out."""
 
-import functools
-import threading
-
 import cv2
 import numpy as np
 
 from lib.data import video
 from lib.data.face_detectors import detector
 from lib.data.image import resize, write_png
-
-
-@functools.cache
-def _detector(name, thread):
-    """Return the one detector of a thread: OpenCV's networks are not to be shared."""
-    return detector(name)
 
 
 def follow(boxes, previous):
@@ -43,23 +34,31 @@ def crop_square(image, box, margin, size):
     return resize(image[top : top + side, left : left + side], size)
 
 
+def follow_face(frames, face_detector):
+    """Yield (index, rgb, box) of the frames (index, rgb) in which a face is found.
+
+    box: (x1, y1, x2, y2) in pixels. The largest face of the first frame that has one is followed by overlap.
+    """
+    box = None
+    for index, rgb in frames:
+        boxes, _, _ = face_detector.detect(rgb)
+        if len(boxes):
+            box = boxes[follow(boxes, box)]
+            yield index, rgb, box
+
+
 def cut_video(path, indices, settings, known=None):
-    """Return [(frame index, box, crop)] of the frames of a video in which the followed face is found.
+    """Return [(frame index, box, crop)] of the frames of a video in which `follow_face` finds the face.
 
     settings: params.faces (detector, margin, size). known: {frame index: box} to crop at, in place of a detection.
-    The largest face of the first frame that has one is followed by overlap; a frame without a face is left out.
     Raises as video.stream_frames.
     """
-    crops, previous = [], None
-    for frame, rgb in video.stream_frames(path, indices):
-        box = known.get(frame) if known else None
-        if not known:
-            boxes, _, _ = _detector(settings.detector, threading.get_ident()).detect(rgb)
-            if len(boxes):
-                previous = boxes[follow(boxes, previous)]
-                box = [round(float(corner), 2) for corner in previous]
-        if box:
-            crops.append((frame, box, crop_square(rgb, box, settings.margin, settings.size)))
+    frames, crops = video.stream_frames(path, indices), []
+    found = ((i, rgb, known.get(i)) for i, rgb in frames) if known else follow_face(frames, detector(settings.detector))
+    for index, rgb, box in found:
+        if box is not None:
+            box = [round(float(corner), 2) for corner in box]
+            crops.append((index, box, crop_square(rgb, box, settings.margin, settings.size)))
     return crops
 
 

@@ -1,5 +1,7 @@
 """Face detectors: MTCNN, whose weights are installed with the project, and DSFD, the papers'."""
 
+import functools
+import threading
 import warnings
 from typing import Protocol
 
@@ -65,5 +67,13 @@ class Dsfd:
 
 
 def detector(name):
-    """Return the FaceDetector called "mtcnn" or "dsfd"; raises RuntimeError where its package is not installed."""
+    """Return the FaceDetector called "mtcnn" or "dsfd"; raises RuntimeError where its package is not installed.
+
+    Each thread has one of its own: OpenCV's networks are not to be shared.
+    """
+    return _detector(name, threading.get_ident())
+
+
+@functools.cache
+def _detector(name, thread):
     return {"mtcnn": Mtcnn, "dsfd": Dsfd}[name]()

@@ -36,28 +36,25 @@ def prepare(data_set, settings, seed, progress=True, client=None):
     if data_set.layout not in layouts.VIDEO_LAYOUTS:
         return layouts.images(data_set, seed)
     table = layouts.videos(data_set)
-    folder = paths.FACES / _cache_name(data_set, settings) / data_set.compression
+    key = (settings.frames_per_video, settings.size, settings.margin, settings.detector)
+    folder = _folder(data_set, f"{settings.size}px", *key) / data_set.compression
     todo = []
     for row in table.itertuples():
-        source = [jobs.fingerprint(file) for file in (row.path, row.mask) if file]
-        todo.append((folder / row.video, source, row.path, row.mask, _boxes_of_c23(folder, row.video)))
+        source = [staleness.fingerprint(file) for file in (row.path, row.mask) if file]
+        twin = jobs.read_record(folder.parent / "c23" / row.video) if data_set.compression != "c23" else None
+        known = twin and dict(zip(twin["frames"], twin["boxes"], strict=True))
+        todo.append((folder / row.video, source, row.path, row.mask, known))
     records = jobs.finish(
         functools.partial(cut.cut_to_files, settings=settings), todo, staleness.code("lib.data.cut"), _name(folder),
         # The detector is made here first: a missing package is one clear line, weights are fetched once.
         before=functools.partial(detector, settings.detector), **how,
     )  # fmt: skip
-    faces = _manifest(table, folder, records)
     jobs.write_csv(folder / "frames.csv", _frames(table, records))
     _report(folder, table["video"], records, [len(record["frames"]) for record in records], "video")
+    faces = _manifest(folder, _crops(table, records))
     if faces.empty:
         raise ValueError(f"{data_set.root}: no face in any of {len(table)} videos; see {paths.show(folder)}/report.csv")
     return faces
-
-
-def _boxes_of_c23(folder, name):
-    """Return {frame: box} of the c23 twin of a video, or None where it is not cut."""
-    record = jobs.read_record(folder.parent / "c23" / name) if folder.name != "c23" else None
-    return record and dict(zip(record["frames"], record["boxes"], strict=True))
 
 
 def _unpack_all(data_set, count, seed, how):
@@ -65,47 +62,46 @@ def _unpack_all(data_set, count, seed, how):
     listed = wild_deepfake.archives(layouts.root_of(data_set), seed)
     if not listed:
         raise FileNotFoundError(f"{data_set.root}: its folders hold no archive N.tar.gz")
-    folder = paths.FACES / f"{Path(data_set.root).name}-{count}frames-{_digest(data_set.root, count)}"
-    todo = [(folder / name, [jobs.fingerprint(file)], file) for file, _, _, name in listed]
-    work, code = functools.partial(unpack.unpack_to_files, count=count), staleness.code("lib.data.unpack")
+    folder = _folder(data_set, f"{count}frames", count)
+    todo = [(folder / name, [staleness.fingerprint(file)], file) for file, _, _, name in listed]
+    work, code = functools.partial(unpack.unpack, count=count), staleness.code("lib.data.unpack")
     records = jobs.finish(work, todo, code, _name(folder), unit="archive", **how)
-    table = pd.DataFrame(wild_deepfake.rows(listed, records), columns=[*layouts.COLUMNS, "frame"])
-    jobs.write_csv(folder / "manifest.csv", table)
     counts = [sum(map(len, record["sequences"].values())) for record in records]
     _report(folder, [name for *_, name in listed], records, counts, "archive")
+    rows = wild_deepfake.rows(listed, records)
+    table = _manifest(folder, pd.DataFrame(rows, columns=[*layouts.COLUMNS, "frame"]))
     if table.empty:
         raise ValueError(f"{data_set.root}: no image in any of {len(listed)} archives; see {paths.show(folder)}")
     layouts.check_disjoint(table)
-    return table.assign(path=[str(folder / path) for path in table["path"]])
+    return table
 
 
-def _cache_name(data_set, settings):
-    key = _digest(data_set.root, settings.frames_per_video, settings.size, settings.margin, settings.detector)
-    return f"{Path(data_set.root).name}-{settings.size}px-{key}"
-
-
-def _digest(*key):
-    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
+def _folder(data_set, name, *key):
+    """Return the folder of the crops of a data set; key: the settings that decide what they are."""
+    digest = hashlib.sha256(json.dumps([data_set.root, *key]).encode()).hexdigest()[:8]
+    return paths.FACES / f"{Path(data_set.root).name}-{name}-{digest}"
 
 
 def _name(folder):
     return folder.relative_to(paths.FACES).as_posix()
 
 
-def _manifest(table, folder, records):
-    """Write manifest.csv, one row a crop, and return it with whole paths."""
+def _manifest(folder, table):
+    """Write a table whose paths are relative to `folder` there as manifest.csv, and return it with whole paths."""
+    jobs.write_csv(folder / "manifest.csv", table)
+    whole = {name: [str(folder / path) if path else "" for path in table[name]] for name in ("path", "mask")}
+    return table.assign(**whole)
+
+
+def _crops(table, records):
+    """Return one row a crop, paths relative to the folder."""
     rows = []
     for row, record in zip(table.drop(columns=["path", "mask"]).to_dict("records"), records, strict=True):
         for frame, box in zip(record["frames"], record["boxes"], strict=True):
             stem = f"{row['video']}/{frame:04d}"
             mask = f"{stem}.mask.png" if record["mask"] else ""
             rows.append((f"{stem}.png", *row.values(), frame, mask, *box))
-    faces = pd.DataFrame(rows, columns=["path", *table.columns.drop(["path", "mask"]), "frame", "mask", *BOX])
-    jobs.write_csv(folder / "manifest.csv", faces)
-    return faces.assign(
-        path=[str(folder / path) for path in faces["path"]],
-        mask=[str(folder / mask) if mask else "" for mask in faces["mask"]],
-    )
+    return pd.DataFrame(rows, columns=["path", *table.columns.drop(["path", "mask"]), "frame", "mask", *BOX])
 
 
 def _frames(table, records):
@@ -123,8 +119,7 @@ def _frames(table, records):
 
 def _report(folder, names, records, counts, unit):
     """Write report.csv, one line a video or archive that lost something, and print which gave nothing at all."""
-    reasons = [record["reason"] for record in records]
-    report = pd.DataFrame({unit: list(names), "frames": counts, "reason": reasons})
+    report = pd.DataFrame({unit: list(names), "frames": counts, "reason": [record["reason"] for record in records]})
     report = report[report["reason"] != ""]
     jobs.write_csv(folder / "report.csv", report)
     skipped = [f"{name} ({reason})" for name, frames, reason in report.itertuples(index=False) if not frames]

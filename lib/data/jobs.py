@@ -1,7 +1,6 @@
 """Long work in small jobs that each keep a record: resumable, on processes of this machine or on a dask cluster."""
 
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -15,14 +14,15 @@ from tqdm.auto import tqdm
 
 from lib import paths
 
-WORKERS = "faces.workers in params.yaml"  # what to lower where memory runs out
+# Processes keep freed memory instead of giving it back and asking anew at each step: a tenth faster in training.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_TOP_PAD_": str(2**26)}
 
 
 def finish(work, jobs, code, name, workers=1, client=None, progress=True, unit="video", before=None):
-    """Return one record a job, in order, doing those that have none yet, or one of other sources or other code.
+    """Return one record a job, in order; only jobs without a record, or with one of other sources or code, are done.
 
-    jobs: tuples (folder, source, *rest), source: what `fingerprint` says of the files; work(folder, *rest) fills the
-    empty folder and returns a dict, which the folder keeps as record.json, with `source` and `code`, once all is done.
+    jobs: tuples (folder, source, *rest), source: the fingerprints of its files. work(folder, *rest) fills the empty
+    folder and returns a dict; with `source` and `code` added it becomes record.json there.
     code: a digest of the code of `work`. workers, client: see `run`; before: called once if there is anything to do.
     The rate, in units a minute of processor time, is printed and kept under `name` in results/throughput.json.
     """
@@ -33,27 +33,28 @@ def finish(work, jobs, code, name, workers=1, client=None, progress=True, unit="
         return records
     if before:
         before()
-    start, busy = time.perf_counter(), 0.0
-    results = run(functools.partial(_keep_record, work, code), [jobs[index] for index in todo], workers, client)
-    bar = tqdm(results, f"{unit}s", len(jobs), initial=len(jobs) - len(todo), unit=unit, disable=not progress)
+    start, busy, units = time.perf_counter(), 0.0, f"{unit}s"
+    keep = functools.partial(_keep_record, work, code)
+    results = run(keep, [jobs[index] for index in todo], workers, client, name=units)
+    bar = tqdm(results, units, len(jobs), initial=len(jobs) - len(todo), unit=unit, disable=not progress)
     for index, (record, seconds) in zip(todo, bar, strict=True):
         records[index] = record
         busy += seconds
-    rate = {f"{unit}s": len(todo), "seconds": round(time.perf_counter() - start, 1), "core_seconds": round(busy, 1),
+    rate = {units: len(todo), "seconds": round(time.perf_counter() - start, 1), "core_seconds": round(busy, 1),
             "per_minute_and_core": round(60 * len(todo) / max(busy, 1e-9), 2)}  # fmt: skip
     if progress:
-        print(f"{len(todo)} {unit}s in {rate['seconds']:.0f} s, {rate['per_minute_and_core']} a minute and core")
+        print(f"{len(todo)} {units} in {rate['seconds']:.0f} s, {rate['per_minute_and_core']} a minute and core")
     file = paths.RESULTS / "throughput.json"
     _write_json(file, {**(json.loads(file.read_text()) if file.is_file() else {}), name: rate}, indent=2)
     return records
 
 
-def run(work, jobs, workers=1, client=None, setting=WORKERS):
-    """Yield work(job) of each job, in order.
+def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="faces.workers in params.yaml"):
+    """Yield work(job) of each job, in order; with one worker here, one after the other.
 
-    workers: processes of this machine, of one thread each; client: a dask.distributed.Client to use in their place,
-    whose workers see the same disk. Raises RuntimeError in one line, with the `setting` to lower, where a process was
-    ended.
+    workers: processes of this machine, of so many `threads` each; client: a dask.distributed.Client to use in their
+    place, whose workers see the same disk. Raises RuntimeError in one line, with the `name` of the work and the
+    `setting` to lower, where a process was ended.
     """
     workers = min(workers, len(jobs))
     try:
@@ -62,17 +63,18 @@ def run(work, jobs, workers=1, client=None, setting=WORKERS):
         elif workers <= 1:
             yield from map(work, jobs)
         else:
-            options = {"inner_max_num_threads": 1, "initializer": _settle, "initargs": (os.getpid(),)}
+            os.environ.update(MEMORY)  # which a process reads when it starts
+            options = {"inner_max_num_threads": threads, "initializer": _settle, "initargs": (os.getpid(),)}
             with joblib.parallel_config("loky", **options):
                 processes = joblib.Parallel(workers, return_as="generator")
             yield from processes(joblib.delayed(work)(job) for job in jobs)
     except BrokenProcessPool:
         remedy = f"lower {setting} and run again; what is finished is kept"
-        raise RuntimeError(f"a process was ended (out of memory?): {remedy}") from None
+        raise RuntimeError(f"{name}: a process was ended (out of memory?): {remedy}") from None
 
 
 def _settle(parent):
-    """Set up a process: one thread for OpenCV, too, and an end when the parent is killed, or it would wait for ever."""
+    """Set up a process: one thread for OpenCV, and an end when the parent is killed, or it would go on for ever."""
     cv2.setNumThreads(1)
 
     def watch():
@@ -104,24 +106,12 @@ def _on_one_core(work, job):
 
 
 def _keep_record(work, code, job):
-    """Return the record of a job and the seconds of processor time (with FFmpeg's and OpenCV's threads) it took."""
+    """Do a job; return its record and its seconds of processor time, with those of FFmpeg's and OpenCV's threads."""
     (folder, source, *rest), start = job, time.process_time()
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed run or an older file left there
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed run left, or one of an older file
     record = {"source": source, "code": code, **work(folder, *rest)}
     _write_json(folder / "record.json", record)
     return record, time.process_time() - start
-
-
-def fingerprint(path):
-    """Return size and checksum of both ends of a file: one made anew is noticed without reading it whole.
-
-    No CRC: a PNG carries its own, which gives all PNGs of one length the same.
-    """
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        head = file.read(2**16)
-        file.seek(max(size - 2**16, 0))
-        return [size, hashlib.blake2b(head + file.read(), digest_size=8).hexdigest()]
 
 
 def read_record(folder):

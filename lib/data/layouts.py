@@ -5,6 +5,7 @@ Label 1 is fake in every table; data sets that say it otherwise are turned round
 
 import hashlib
 import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -25,11 +26,11 @@ def videos(data_set):
     What the data set lists but the disk lacks is left out; `missing` names it.
     Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout.
     """
-    table, _ = _read(data_set)
-    if table.empty:
-        raise FileNotFoundError(
-            f"{data_set.root}: no video of compression {data_set.compression} in the layout {data_set.layout}"
-        )
+    rows, _ = _read(data_set)
+    if not rows:
+        wanted = f"no video of compression {data_set.compression} in the layout {data_set.layout}"
+        raise FileNotFoundError(f"{data_set.root}: {wanted}")
+    table = pd.DataFrame(rows, columns=COLUMNS)
     check_disjoint(table)
     return table
 
@@ -53,25 +54,23 @@ def images(data_set, seed=0, limit=0):
     """
     if data_set.layout == "WildDeepfake":
         raise ValueError(f"{data_set.root}: WildDeepfake is packed in archives; faces.prepare unpacks them")
-    root = root_of(data_set)
-    table = _folders(root) if data_set.layout == "folders" else _sources(root)
+    root, plain = root_of(data_set), data_set.layout == "folders"
+    table = _folders(root) if plain else _sources(root)
     for label, kind in enumerate(("real", "fake")):
-        if not (table["label"] == label).any():
-            hint = f"{kind}/" if data_set.layout == "folders" else f"a folder of {kind} images"
+        if label not in table["label"].values:
+            hint = f"{kind}/" if plain else f"a folder of {kind} images"
             raise ValueError(f"{data_set.root}: {hint} with {', '.join(image.SUFFIXES)} files is missing or empty")
-    listed = _listed_splits(root) if data_set.layout != "folders" and (root / "splits").is_dir() else None
-    if listed is None:
+    if plain or not (root / "splits").is_dir():
         table["split"] = [split_of(identity, seed) for identity in table["identity"]]
     else:
+        listed = {name: s for s in SPLITS for name in video_sets.read_json(root / "splits" / f"{s}.json")}
         names = table["path"].map(lambda path: Path(path).relative_to(root).as_posix())
-        unlisted = names[~names.isin(listed)]
-        if len(unlisted):
-            raise ValueError(
-                f"{data_set.root}: {unlisted.iloc[0]} is in no list of splits/ ({len(unlisted)} such images)"
-            )
         table["split"] = names.map(listed)
+        unlisted = names[table["split"].isna()]
+        if len(unlisted):
+            found = f"{unlisted.iloc[0]} is in no list of splits/ ({len(unlisted)} such images)"
+            raise ValueError(f"{data_set.root}: {found}")
     check_disjoint(table)
-    table = table[[*COLUMNS, "frame"]]
     table = table.groupby(["method", "split"], sort=False).head(limit) if limit else table
     return table.reset_index(drop=True)
 
@@ -111,8 +110,7 @@ def root_of(data_set):
 def _read(data_set):
     if data_set.layout not in VIDEO_LAYOUTS:
         raise ValueError(f"{data_set.root}: layout {data_set.layout} holds images, not videos; use layouts.images")
-    rows, absent = video_sets.READERS[data_set.layout](root_of(data_set), data_set.compression)
-    return pd.DataFrame(rows, columns=COLUMNS), absent
+    return video_sets.READERS[data_set.layout](root_of(data_set), data_set.compression)
 
 
 def _sources(root):
@@ -131,51 +129,30 @@ def _sources(root):
 def _folders(root):
     rows = []
     for label, kind in enumerate(("real", "fake")):
-        position = {}
+        position = Counter()
         for file in _files(root / kind):
-            inside = file.relative_to(root / kind)
-            of_video = len(inside.parts) > 1
-            name = inside.parent.as_posix() if of_video else file.stem
-            frame = int(file.stem) if of_video and file.stem.isdecimal() else position.get(name, 0)
-            position[name] = position.get(name, 0) + 1
+            folder = file.parent.relative_to(root / kind).as_posix()
+            name = file.stem if folder == "." else folder
+            frame = int(file.stem) if folder != "." and file.stem.isdecimal() else position[name]
+            position[name] += 1
             rows.append((str(file), label, kind, f"{kind}/{name}", name, None, "", frame))
     table = pd.DataFrame(rows, columns=[*COLUMNS, "frame"])
     real, fake = (set(table.loc[table["label"] == label, "identity"]) for label in (0, 1))
-    links = [(name, part) for name in sorted(fake) for part in _swapped(name, real)]
+    # A fake named target_source belongs to both, where one of them is there.
+    links = [(name, *ids) for name in fake if len(ids := name.split("_")) == 2 and not real.isdisjoint(ids)]
     if (root / "pairs.csv").is_file():
-        pairs = _pairs_csv(root / "pairs.csv")
-        if not any(a in real and b in fake for a, b in pairs):
+        ending = f"(?i)({'|'.join(map(re.escape, image.SUFFIXES))})$"
+        pairs = video_sets.read_csv(root / "pairs.csv", ["real", "fake"]).replace(ending, "", regex=True)
+        if not (pairs["real"].isin(real) & pairs["fake"].isin(fake)).any():
             raise ValueError(f"{paths.show(root)}/pairs.csv: none of its names is a file or folder of real/ and fake/")
-        links += pairs
-    leader = _joined(links)
-    table["identity"] = [leader.get(name, name) for name in table["identity"]]
-    return table
-
-
-def _swapped(name, real):
-    """Return both ids of a fake named target_source, where a real of one of these names is there."""
-    ids = name.split("_")
-    return ids if len(ids) == 2 and not real.isdisjoint(ids) else []
-
-
-def _pairs_csv(file):
-    pairs = video_sets.read_csv(file, ["real", "fake"])
-    ending = f"({'|'.join(map(re.escape, image.SUFFIXES))})$"
-    return list(pairs.replace(f"(?i){ending}", "", regex=True).itertuples(index=False, name=None))
-
-
-def _joined(links):
-    """Return {name: the smallest name of all that links join it with}."""
-    group = {}
+        links += pairs.itertuples(index=False, name=None)
+    group = {}  # of a name: the set of all that links join it with
     for link in links:
         joined = set().union(*(group.get(name, {name}) for name in link))
         group |= dict.fromkeys(joined, joined)
-    return {name: min(names) for name, names in group.items()}
+    table["identity"] = [min(group.get(name, {name})) for name in table["identity"]]
+    return table
 
 
 def _files(folder):
     return sorted(f for f in folder.rglob("*") if f.suffix.lower() in image.SUFFIXES and not f.name.startswith("."))
-
-
-def _listed_splits(root):
-    return {name: split for split in SPLITS for name in video_sets.read_json(root / "splits" / f"{split}.json")}

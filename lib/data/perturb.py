@@ -15,13 +15,16 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-KERNELS = (1, 3, 5, 7, 9)
-
 
 def _grey_stays_grey(change):
+    """Let a change see one channel of a grey (H, W, 3) image; other images than uint8 ones are a ValueError."""
+
     @functools.wraps(change)
     def wrapped(image, *arguments, **options):
-        _check(image)
+        if image.dtype != np.uint8:
+            raise ValueError(f"image: needs uint8 values, has {image.dtype}")
+        if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise ValueError(f"image: needs shape (H, W) or (H, W, 3), has {image.shape}")
         if image.ndim == 3 and (image == image[..., :1]).all():
             grey = change(np.ascontiguousarray(image[..., 0]), *arguments, **options)
             return np.repeat(grey[..., None], 3, axis=-1)
@@ -63,14 +66,13 @@ def noise(image, deviation, rng):
 
 
 @_grey_stays_grey
-def salt_and_pepper(image, amount, rng, per_channel=False):
-    """Set a share of the pixels, all channels together or each on its own, to white or black, half of them each."""
-    shape = image.shape if per_channel else image.shape[:2]
-    changed, white = rng.random((2, *shape))
-    changed, white = changed < amount, np.where(white < 0.5, 255, 0).astype(np.uint8)
-    if len(shape) < image.ndim:
-        changed, white = changed[..., None], white[..., None]
-    return np.where(changed, white, image)
+def salt_and_pepper(image, amount, rng):
+    """Set a share of the pixels, all channels together, to white or black, half of them each."""
+    changed, white = rng.random((2, *image.shape[:2]))
+    result = image.copy()
+    result[changed < amount] = 0
+    result[(changed < amount) & (white < 0.5)] = 255
+    return result
 
 
 @_grey_stays_grey
@@ -89,15 +91,15 @@ def six_sigma_blur(image, kernel, rng=None):
     return blur(image, kernel, sigma=kernel / 6)
 
 
+# Of robustness curves: name -> change(image, strength, rng).
 SINGLE = {"jpeg": jpeg, "blur": blur, "noise": noise, "crop": crop, "resize": resize}
-"""Robustness curves: name -> change(image, strength, rng); strength as each function says."""
 
+# PEL's Table 3, which names no strengths: name -> (change, strengths); the first of them changes nothing.
 PEL_TABLE3 = {
     "Gaussian noise": (noise, (0, 255 * 0.0005**0.5, 255 * 0.001**0.5, 255 * 0.005**0.5)),
     "Salt & Pepper": (salt_and_pepper, (0, 0.01, 0.02, 0.05)),
     "Gaussian blur": (six_sigma_blur, (1, 3, 7, 11)),
 }
-"""PEL's Table 3, which names no strengths: name -> (change, strengths); the first of them changes nothing."""
 
 
 @_grey_stays_grey
@@ -108,7 +110,7 @@ def chain(image, rng):
     Source: BTS section 4.3 (the order); Yu et al. 2019, section 4.3 (strengths, probability).
     """
     applied = rng.random(4) < 0.5
-    quality, kernel = rng.integers(10, 76), rng.choice(KERNELS)
+    quality, kernel = rng.integers(10, 76), rng.choice((1, 3, 5, 7, 9))
     share, variance = rng.uniform(0.05, 0.20), rng.uniform(5, 20)
     strengths = (quality, kernel, share, variance**0.5)
     for change, strength, apply in zip((jpeg, blur, crop, noise), strengths, applied, strict=True):
@@ -143,10 +145,3 @@ class Changed(Dataset):
         pixels = (255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy()
         changed = self.change(pixels, random_of(self.names[index], self.seed))
         return {**item, "rgb": torch.from_numpy(np.array(changed)).permute(2, 0, 1).float() / 255}
-
-
-def _check(image):
-    if image.dtype != np.uint8:
-        raise ValueError(f"image: needs uint8 values, has {image.dtype}")
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        raise ValueError(f"image: needs shape (H, W) or (H, W, 3), has {image.shape}")

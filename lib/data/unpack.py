@@ -31,45 +31,39 @@ def sequences(file):
     return {name: sorted(members, key=_frame_order) for name, members in sorted(found.items())}
 
 
-def unpack(file, folder, count):
-    """Unpack `count` images at equal intervals of each sequence; returns ({sequence: [[frame, "SEQ/NAME"]]}, reason).
+def unpack(folder, file, count):
+    """Unpack `count` images at equal intervals of each sequence to `folder`/SEQUENCE/NAME; return a record.
 
-    An image keeps its bytes and lies at folder/SEQUENCE/NAME; frame: its number, else its place. reason: "", or which
-    images were left out because they cannot be read. Raises ValueError in one line for an archive that is damaged.
+    An image keeps its bytes. Record: sequences {name: [[frame, "SEQUENCE/NAME"]]}, frame: the number that names the
+    image, else its place; and reason: "", why the archive cannot be read, or which images were left out because they
+    cannot.
     """
-    wanted = {}
-    for name, members in sequences(file).items():
+    wanted, frames, unreadable = {}, {}, []
+    try:
+        found = sequences(file)
+    except ValueError as error:
+        return {"sequences": {}, "reason": str(error).removeprefix(f"{paths.show(file)}: ")}
+    for name, members in found.items():
         for index in video.equal_interval(len(members), count):
-            member = PurePosixPath(members[index])
-            frame = int(member.stem) if member.stem.isdecimal() else int(index)
-            wanted[members[index]] = (name, frame, f"{name}/{member.name}")
-    frames, unreadable = {}, []
+            number, _ = _frame_order(members[index])
+            wanted[members[index]] = (name, int(index) if number < 0 else number)
     with tarfile.open(file) as archive:
         for member in archive:
             if member.name in wanted:
-                name, frame, path = wanted[member.name]
-                data = archive.extractfile(member).read()
+                name, frame = wanted[member.name]
+                path, data = f"{name}/{PurePosixPath(member.name).name}", archive.extractfile(member).read()
                 paths.replace(folder / path, lambda unfinished, data=data: unfinished.write_bytes(data))
                 try:
                     image.read_image(folder / path)
+                    frames.setdefault(name, []).append([frame, path])
                 except ValueError:
                     unreadable.append(path)
                     (folder / path).unlink()
-                    continue
-                frames.setdefault(name, []).append([frame, path])
     reason = f"{len(unreadable)} images cannot be read, the first is {unreadable[0]}" if unreadable else ""
-    return {name: sorted(frames[name]) for name in sorted(frames)}, reason
-
-
-def unpack_to_files(folder, file, count):
-    """Unpack one archive to `folder` and return its record, {"sequences": as of `unpack`, "reason"}."""
-    try:
-        frames, reason = unpack(file, folder, count)
-    except ValueError as error:
-        frames, reason = {}, str(error).removeprefix(f"{paths.show(file)}: ")
-    return {"sequences": frames, "reason": reason}
+    return {"sequences": {name: sorted(frames[name]) for name in sorted(frames)}, "reason": reason}
 
 
 def _frame_order(name):
+    """Return (frame number, name) of a member; -1 for a name that is no number."""
     stem = PurePosixPath(name).stem
-    return (int(stem), name) if stem.isdecimal() else (-1, name)
+    return (int(stem) if stem.isdecimal() else -1, name)

@@ -1,11 +1,12 @@
 """The videos of each data set in its official layout, with its official split; fake = 1, whatever the owners say.
 
-A reader takes the root and the compression and returns rows (the columns of `lib.data.layouts.COLUMNS`) and the names
-(method/name) of what the data set lists and the disk lacks. Source: the data sets' own lists and download scripts.
+A reader takes the root and the compression. It returns rows (the columns of `lib.data.layouts.COLUMNS`) and the names
+(method/name) that the data set lists and the disk lacks. Source: the data sets' own lists and download scripts.
 """
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,117 +16,113 @@ from lib.data import video
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 SPLITS = ("train", "val", "test")
 CELEB_DF = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}
-CELEB_DF_LIST = "List_of_testing_videos.txt"
 DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49, held out where the released test set is not at hand
 
 
+def _row(file, label, method, identity, split="test", masks=None):
+    """Return the row of a video; masks: the folder of its method, in which a mask video may lie."""
+    mask = masks / "masks" / "videos" / f"{file.stem}.mp4" if label and masks else None
+    return (str(file), label, method, f"{method}/{file.stem}", identity, split,
+            str(mask) if mask and mask.is_file() else "")  # fmt: skip
+
+
 def _face_forensics(root, compression):
-    """Official layout; each pair (a, b) of splits/*.json gives the originals a, b and the fakes a_b, b_a a method."""
+    """Each pair (a, b) of splits/*.json names the originals a and b, and the fakes a_b and b_a of each method."""
     folders = {"original": root / "original_sequences" / "youtube"}
     folders |= {method: root / "manipulated_sequences" / method for method in METHODS}
     expected = {}
     for name, (split, partner) in _pairs(root).items():
         expected["original", name] = (name, split)
         expected |= {(method, f"{name}_{partner}"): (name, split) for method in METHODS}
-    found = {
-        (method, file.stem): file
-        for method, folder in folders.items()
-        for file in _video_files(folder / compression / "videos")
-    }
-    for (method, name), file in found.items():
-        if (method, name) not in expected:
-            remedy = "add its pair of ids to one of splits/*.json or move the file away"
-            raise ValueError(f"{paths.show(file)}: no pair of the splits names this video; {remedy}")
     rows = []
-    for (method, name), file in found.items():
-        identity, split = expected[method, name]
-        mask = folders[method] / "masks" / "videos" / f"{name}.mp4"
-        masked = str(mask) if method != "original" and mask.is_file() else ""
-        rows.append((str(file), int(method != "original"), method, f"{method}/{name}", identity, split, masked))
-    return rows, [f"{method}/{name}" for method, name in expected if (method, name) not in found]
+    for method, folder in folders.items():
+        for file in _video_files(folder / compression / "videos"):
+            if (method, file.stem) not in expected:
+                remedy = "add its pair of ids to one of splits/*.json or move the file away"
+                raise ValueError(f"{paths.show(file)}: no pair of the splits names this video; {remedy}")
+            rows.append(_row(file, int(method != "original"), method, *expected[method, file.stem], folder))
+    found = {row[3] for row in rows}
+    return rows, [name for name in map("/".join, expected) if name not in found]
 
 
 def _pairs(root):
     """Return {id: (split, partner)} of splits/*.json."""
     pairs = {}
     for split in SPLITS:
-        for pair in read_json(root / "splits" / f"{split}.json"):
+        file = root / "splits" / f"{split}.json"
+        for pair in read_json(file):
             if not (isinstance(pair, list) and len(pair) == 2):
-                raise ValueError(f"{paths.show(root)}/splits/{split}.json: {pair!r} is not a pair of ids")
+                raise ValueError(f"{paths.show(file)}: {pair!r} is not a pair of ids")
             for name, partner in (pair, pair[::-1]):
                 if name in pairs:
-                    raise ValueError(f"{paths.show(root)}/splits/{split}.json: id {name} is listed twice")
+                    raise ValueError(f"{paths.show(file)}: id {name} is listed twice")
                 pairs[name] = (split, partner)
     return pairs
 
 
 def _deepfake_detection(root, compression):
-    """Official layout beside FaceForensics++, no split: actor__scene is real, target_source__scene__ID a fake; test."""
-    actors, fakes = root / "original_sequences" / "actors", root / "manipulated_sequences" / "DeepFakeDetection"
+    """A layout like FaceForensics++ without split: actor__scene is real, target_source__scene__ID fake; all test."""
+    kinds = (("original", "original_sequences/actors", "actor__scene", r"(\d+)__.+"),
+             ("DeepFakeDetection", "manipulated_sequences/DeepFakeDetection", "target_source__scene__ID",
+              r"(\d+)_\d+__.+"))  # fmt: skip
     rows = []
-    for label, folder in enumerate((actors, fakes)):
-        method = "DeepFakeDetection" if label else "original"
-        for file in _video_files(folder / compression / "videos"):
-            if not re.fullmatch(r"\d+_\d+__.+" if label else r"\d+__.+", file.stem):
-                shape = "target_source__scene__ID" if label else "actor__scene"
+    for label, (method, folder, shape, pattern) in enumerate(kinds):
+        for file in _video_files(root / folder / compression / "videos"):
+            named = re.fullmatch(pattern, file.stem)
+            if not named:
                 raise ValueError(f"{paths.show(file)}: not named {shape}, as the videos of DeepfakeDetection are")
-            mask = folder / "masks" / "videos" / f"{file.stem}.mp4"
-            identity = file.stem.split("__")[0].split("_")[0]
-            masked = str(mask) if label and mask.is_file() else ""
-            rows.append((str(file), label, method, f"{method}/{file.stem}", identity, "test", masked))
+            rows.append(_row(file, label, method, named[1], masks=root / folder))
     return rows, []
 
 
 def _celeb_df(root, compression):
-    """The 518 videos of the official list, all test: it has real = 1."""
-    rows, absent = [], []
-    for real, name in _celeb_df_list(root / CELEB_DF_LIST):
-        file = root / name
-        method, stem = file.parent.name, file.stem
-        if not file.is_file():
-            absent.append(f"{method}/{stem}")
-            continue
-        rows.append((str(file), 1 - real, method, f"{method}/{stem}", _celeb_df_person(method, stem), "test", ""))
-    return rows, absent
+    """The 518 videos of the official list, all test."""
+    files = [root / name for name in _celeb_df_list(root)]
+    there = [file for file in files if file.is_file()]
+    return _celeb_df_rows(there), [f"{f.parent.name}/{f.stem}" for f in files if f not in there]
 
 
 def _celeb_df_all(root, compression):
-    """Each video of the three folders, all test: its people are in the official list and outside of it."""
-    rows = []
-    for method, label in CELEB_DF.items():
-        for file in _video_files(root / method):
-            person = _celeb_df_person(method, file.stem)
-            rows.append((str(file), label, method, f"{method}/{file.stem}", person, "test", ""))
-    listed = [_stem(name) for _, name in _celeb_df_list(root / CELEB_DF_LIST)]
-    return rows, sorted(set(listed) - {row[3] for row in rows})
+    """Every video of the three folders, all test: the people of the official list are in the others, too."""
+    rows = _celeb_df_rows(file for method in CELEB_DF for file in _video_files(root / method))
+    listed = {name.rsplit(".", 1)[0] for name in _celeb_df_list(root)}
+    return rows, sorted(listed - {row[3] for row in rows})
 
 
-def _celeb_df_list(file):
+def _celeb_df_list(root):
+    """Return the names of the videos of the official list; raises ValueError unless it has real = 1."""
+    file = root / "List_of_testing_videos.txt"
     if not file.is_file():
         raise FileNotFoundError(f"{paths.show(file)}: no such file; it comes with the videos")
-    listed = []
+    names = []
     for number, line in enumerate(file.read_text().splitlines(), 1):
-        label, _, name = line.strip().partition(" ")
         if not line.strip():
             continue
-        if label not in ("0", "1") or name.strip().split("/")[0] not in CELEB_DF:
+        label, _, name = line.strip().partition(" ")
+        name = name.strip()
+        fake = CELEB_DF.get(name.split("/")[0])
+        if label not in ("0", "1") or fake is None:
             raise ValueError(f"{paths.show(file)}: line {number} is not `0|1 folder/name.mp4`: {line!r}")
-        if (int(label) == 1) == CELEB_DF[name.strip().split("/")[0]]:
-            raise ValueError(f"{paths.show(file)}: line {number} calls {name.strip()} {label}, but 1 is real there")
-        listed.append((int(label), name.strip()))
-    return listed
+        if int(label) == fake:
+            raise ValueError(f"{paths.show(file)}: line {number} calls {name} {label}, but 1 is real there")
+        names.append(name)
+    return names
 
 
-def _celeb_df_person(method, stem):
-    # id12_0003 and id12_id5_0003 show person 12; the people of YouTube-real are not numbered.
-    return stem.split("_")[0] if method != "YouTube-real" else f"YouTube/{stem}"
+def _celeb_df_rows(files):
+    rows = []
+    for file in files:
+        # id12_0003 and id12_id5_0003 show person 12; the people of YouTube-real are not numbered.
+        method, stem = file.parent.name, file.stem
+        person = f"YouTube/{stem}" if method == "YouTube-real" else stem.split("_")[0]
+        rows.append(_row(file, CELEB_DF[method], method, person))
+    return rows
 
 
 def _dfdc(root, compression):
-    """DFDC: the released test set where labels.csv is there, else all that metadata.json lists; for testing only."""
-    labels, metadata = (
-        [*sorted(root.glob(name)), *sorted(root.glob(f"*/{name}"))] for name in ("labels.csv", "metadata.json")
-    )
+    """The released test set where labels.csv is there, else all that metadata.json lists; all test."""
+    labels, metadata = (sorted(root.glob(name)) + sorted(root.glob(f"*/{name}"))
+                        for name in ("labels.csv", "metadata.json"))  # fmt: skip
     if not labels:
         return _dfdc_metadata(root, metadata)
     words = {"0": "REAL", "1": "FAKE"}
@@ -135,8 +132,8 @@ def _dfdc(root, compression):
 
 def _dfdc_parts(root, compression):
     """The last ten training parts, dfdc_train_part_40 .. 49, as test set."""
-    names = [f"dfdc_train_part_{part}" for part in DFDC_PARTS]
-    return _dfdc_metadata(root, [root / name / "metadata.json" for name in names if (root / name).is_dir()])
+    parts = [root / f"dfdc_train_part_{part}" for part in DFDC_PARTS]
+    return _dfdc_metadata(root, [part / "metadata.json" for part in parts if part.is_dir()])
 
 
 def _dfdc_metadata(root, files):
@@ -147,23 +144,18 @@ def _dfdc_metadata(root, files):
 
 
 def _dfdc_rows(listed):
-    """Return rows and absent of what is listed: (list, video, REAL or FAKE, video that it was made of)."""
+    """Return rows and absent names; listed: (list, video, REAL or FAKE, video that it was made of) each."""
     rows, absent = [], []
-    for file, name, label, original in listed:
+    for source, name, label, original in listed:
         if label not in ("REAL", "FAKE"):
-            raise ValueError(f"{paths.show(file)}: {name} has the label {label!r}, not REAL or FAKE")
+            raise ValueError(f"{paths.show(source)}: {name} has the label {label!r}, not REAL or FAKE")
         kind = label.lower()
-        key = f"{kind}/{_stem(name)}"
-        found = [path for path in (file.parent / name, file.parent / "videos" / name) if path.is_file()]
-        if found:
-            rows.append((str(found[0]), int(kind == "fake"), kind, key, _stem(original), "test", ""))
+        file = next((f for f in (source.parent / name, source.parent / "videos" / name) if f.is_file()), None)
+        if file:
+            rows.append(_row(file, int(kind == "fake"), kind, Path(original).stem))
         else:
-            absent.append(key)
+            absent.append(f"{kind}/{Path(name).stem}")
     return rows, absent
-
-
-def _stem(name):
-    return name.rsplit(".", 1)[0]
 
 
 def _video_files(folder):

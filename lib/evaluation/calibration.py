@@ -1,4 +1,4 @@
-"""Is a score of 0.8 right four times in five? Temperature scaling, and how far scores are from probabilities."""
+"""Are four of five items with a score of 0.8 fake? How far scores are from probabilities, and temperature scaling."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,13 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest
 
 EDGE = 1e-6  # probabilities are held this far from 0 and 1, where log-odds are infinite
-BOUNDS = (np.log(0.01), np.log(1000))  # of ln T
 
 
 def temperature(probabilities, labels):
     """Return T > 0 that makes sigmoid(logit(p) / T) most likely: 1 leaves scores as they are, more makes them milder.
 
-    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. A detector that separates them
-    without a mistake would ask for a T of 0; so the targets are Platt's, a little inside of 0 and 1.
+    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. The targets are Platt's, a little
+    inside of 0 and 1: else a detector that makes no mistake would get a T of 0.
     Raises ValueError where one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017);
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
     """
@@ -28,11 +27,11 @@ def temperature(probabilities, labels):
         scaled = odds / np.exp(log)
         return np.mean(np.logaddexp(0, scaled) - targets * scaled)
 
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=BOUNDS, method="bounded").x))
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=np.log([0.01, 1000]), method="bounded").x))
 
 
 def scaled(probabilities, temperature):
-    """Return sigmoid(logit(p) / T) (n,): the order stays, and so does the side of 0.5."""
+    """Return sigmoid(logit(p) / T) (n,); the order of the items stays, and each stays on its side of 0.5."""
     return expit(_odds(probabilities) / temperature)
 
 

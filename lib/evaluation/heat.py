@@ -17,8 +17,8 @@ def to_heat(maps, size):
 def share_inside(mask, heat):
     """Return the share (N,) in [0,1] of a heat map that lies inside a mask.
 
-    mask: bool or [0,1] (N,H,W), 1 = manipulated; heat: (N,H,W) >= 0. A map that knows nothing scores the share of the
-    area that the mask covers. NaN for a map of zeros. Raises ValueError where the shapes differ.
+    mask: bool or [0,1] (N,H,W), 1 = manipulated; heat: (N,H,W) >= 0. An even map gets the share of the area that the
+    mask covers, a map of zeros NaN. Raises ValueError where the shapes differ.
     """
     if mask.shape != heat.shape:
         raise ValueError(f"mask is {tuple(mask.shape)}, heat {tuple(heat.shape)}: bring them to one size")

@@ -11,11 +11,10 @@ METRICS = ("accuracy", "auc", "eer", "ap")
 
 
 def contradiction(auc, eer):
-    """Return one line that says why an AUC and an EER do not fit each other, or "".
+    """Return one line that says why an AUC and an EER do not fit each other, or ""; both may be rounded to four digits.
 
-    An EER above 0.5 says that the scores are worse than guessing, an AUC above 0.5 that they are better: the ROC is
-    S-shaped, or one of the numbers is wrong. A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2;
-    numbers may be rounded to four digits.
+    A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2. Where both are above 0.5, the ROC is S-shaped
+    or one of the numbers is wrong: by its AUC a detector is better than guessing, by its EER it is worse.
     """
     if not (1 - eer) ** 2 - 2e-4 <= auc <= 1 - eer**2 + 2e-4:
         return f"AUC {auc:.4f} and EER {eer:.4f} cannot belong to one ROC"
@@ -54,7 +53,11 @@ def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
 
 def _with_intervals(items, n_bootstrap, seed):
     labels, scores = items.label.to_numpy(int), items.score.to_numpy(float)
-    _check(labels, scores)
+    if bad := (~np.isfinite(scores)).sum():
+        raise ValueError(f"{bad} of {len(scores)} scores are not finite: the training diverged")
+    if len(np.unique(labels)) < 2:
+        have = "no item at all" if not len(labels) else f"only {'fake' if labels[0] else 'real'} items ({len(labels)})"
+        raise ValueError(f"AUC, EER and AP need real and fake items; there is {have}: check the split")
     fpr, tpr, _ = roc_curve(labels, scores)
     accuracy, auc = ((scores > 0.5) == labels).mean(), roc_auc_score(labels, scores)
     point = accuracy, auc, _equal_error(fpr, tpr), average_precision_score(labels, scores)
@@ -66,8 +69,7 @@ def _with_intervals(items, n_bootstrap, seed):
 def weighted(labels, scores, weights):
     """Return METRICS (4, R) for R resamples at once; weights (R, n) count how often an item is in a resample.
 
-    The same definitions as scikit-learn's with sample_weight, which would sort the scores anew for each resample.
-    A resample with one class only gives NaN.
+    A resample with one class only gives NaN. Defined as scikit-learn's with sample_weight, which sorts at each call.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # the last item of each tie
@@ -90,12 +92,3 @@ def _equal_error(fpr, tpr):
     before = np.maximum(after - 1, 0)
     (g0, g1), (x0, x1) = ([np.take_along_axis(a, i, -1)[..., 0] for i in (before, after)] for a in (gap, fpr))
     return x0 + (x1 - x0) * g0 / (g0 - g1)
-
-
-def _check(labels, scores):
-    if not np.isfinite(scores).all():
-        bad = (~np.isfinite(scores)).sum()
-        raise ValueError(f"{bad} of {len(scores)} scores are not finite: the training diverged")
-    if len(np.unique(labels)) < 2:
-        have = "no item at all" if not len(labels) else f"only {'fake' if labels[0] else 'real'} items ({len(labels)})"
-        raise ValueError(f"AUC, EER and AP need real and fake items; there is {have}: check the split")

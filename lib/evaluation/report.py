@@ -1,4 +1,4 @@
-"""Scores to numbers: metrics at frame and video level with their uncertainty, and our tables beside the papers'.
+"""Our tables and metrics on disk, and our tables beside the papers'.
 
 ``python -m lib.evaluation.report`` prints every table and metric that the notebooks have written.
 """
@@ -43,11 +43,8 @@ def write_table(name, frame):
     frame: any of these columns, in the paper's units; what is missing stays empty.
     Raises ValueError for a column that the paper's table does not have.
     """
-    columns = []
-    for column in paper_table(name):
-        columns += [column] if column in ROW_NAMES else [column, f"{column}_low", f"{column}_high"]
-    unknown = [column for column in frame if column not in columns]
-    if unknown:
+    columns = [c + end for c in paper_table(name) for end in (("",) if c in ROW_NAMES else ("", "_low", "_high"))]
+    if unknown := [column for column in frame if column not in columns]:
         raise ValueError(f"{name}: the paper's table has no column {', '.join(unknown)}; it has {', '.join(columns)}")
     ordered = frame.reindex(columns=columns)
     paths.replace(paths.TABLES / f"{name}.csv", lambda file: ordered.to_csv(file, index=False, float_format="%.6g"))

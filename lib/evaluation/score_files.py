@@ -1,5 +1,7 @@
 """Tables of scores on disk, each with the key of all that it depends on in its first line."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from lib import paths
@@ -10,8 +12,8 @@ NAMES = ("train", "test", "method", "video", "identity")  # stay text, so that 0
 
 def write(path, table, key):
     """Write a table of scores, six digits a score; key: `staleness.key` of all that it depends on."""
-    text = table.to_csv(index=False, float_format="%.6g")
-    paths.replace(path, lambda temporary: temporary.write_text(f"# {key}\n{text}"))
+    text = f"# {key}\n{table.to_csv(index=False, float_format='%.6g')}"
+    paths.replace(path, lambda temporary: temporary.write_text(text))
 
 
 def fresh(path, key):
@@ -25,12 +27,13 @@ def fresh(path, key):
 def read(path):
     """Return a table of scores. Raises FileNotFoundError, with the stage that makes the file."""
     if not path.is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such scores; `{checkpoints._maker(path)}` makes them")
+        name = paths.show(path)
+        raise FileNotFoundError(f"{name}: no such scores; `{checkpoints._maker(Path(name))}` makes them")
     return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
 
 
 def keep_only(folder, stems):
-    """Remove the files of a folder that belong to none of these names: those of detectors that are no more."""
+    """Remove the files of a folder with other names than these: those of detectors that no longer exist."""
     for file in folder.glob("*.*"):
         if file.stem not in stems:
             file.unlink(missing_ok=True)

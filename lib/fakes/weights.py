@@ -11,8 +11,14 @@ def write(model, path, **config):
     checkpoints.save(copy.deepcopy(model).half(), path, config)
 
 
-def read(path, remedy):
-    """Return (state_dict, config) of a file; raises FileNotFoundError, with the remedy, where there is none."""
+def load(path, remedy, build):
+    """Return build(config) with the weights of a file, in evaluation mode and without gradients.
+
+    Raises FileNotFoundError, with the remedy, where there is no such file.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; {remedy}")
-    return checkpoints.load(path)
+    state, config = checkpoints.load(path)
+    model = build(config)
+    model.load_state_dict(state)
+    return model.eval().requires_grad_(False)

@@ -12,39 +12,36 @@ YCBCR_OFFSET = (0.0, 128 / 255, 128 / 255)
 
 
 def sliding_dct(rgb, stride=2, padding=3):
-    """Split an image into 192 maps, one for each colour channel and DCT frequency of an 8x8 window.
+    """Return the 192 maps of an image, one for each colour channel and DCT frequency of an 8x8 window.
 
-    rgb: float (N, 3, H, W) in [0, 1].
-    stride: pixels from one window to the next; padding: reflected pixels on each side.
+    rgb: float (N, 3, H, W) in [0, 1]; stride: pixels between windows; padding: reflected pixels on each side.
     Returns float (N, 192, (H + 2 * padding - 8) // stride + 1, the same of W): H/2 x W/2 by default and for even sides.
-    Channel colour * 64 + row * 8 + column holds frequency (row, column) of Y, Cb or Cr. The transform is orthonormal:
-    a constant patch of value v has the single coefficient 8 * v, in (0, 0).
-    Raises ValueError where the shape, dtype, stride or padding does not fit.
+    Channel colour * 64 + row * 8 + column is frequency (row, column) of Y, Cb or Cr. The transform is orthonormal: a
+    window of constant value v has one coefficient, 8 * v at (0, 0).
+    Raises ValueError for a shape, dtype, stride or padding that does not fit.
     Source: PEL (Gu et al., AAAI 2022), section "Fine-grained Clues", Eq. 1.
     """
     _check(rgb, stride, padding)
     kernel, offset = dct_filters(rgb.dtype, rgb.device)
     # One dense convolution: on a CPU, two separable passes through PyTorch's convolutions take 1.6 times as long.
-    return F.conv2d(_reflect(rgb, padding), kernel, offset, stride=stride)
+    return F.conv2d(F.pad(rgb, (padding,) * 4, mode="reflect"), kernel, offset, stride=stride)
 
 
 def frequency_stem(rgb, weight, bias=None, stride=2, padding=3):
-    """Mix the 192 maps of `sliding_dct` with a 1x1 convolution, without ever making them.
+    """Return `sliding_dct` mixed by a 1x1 convolution, without making the 192 maps.
 
-    Colour conversion, DCT and mixing are linear, so together they are one convolution with O kernels of 3x8x8, composed
-    from `weight` at each call; gradients reach `rgb`, `weight` and `bias`. Under autocast the kernels are composed in
-    the dtype of `weight`, and only the convolution is done in the lower one.
-    rgb: float (N, 3, H, W) in [0, 1]; weight: (O, 192) or (O, 192, 1, 1); bias: (O,) or None.
-    Returns float (N, O, H/2, W/2) at the default stride and padding, as `sliding_dct`.
-    Raises ValueError where a shape, dtype, stride or padding does not fit.
-    Source: PEL (Gu et al., AAAI 2022), section "Fine-grained Clues", x_freq.
+    Colour conversion, DCT and mixing are linear: together they are one convolution with O kernels of 3x8x8, composed
+    from `weight` at each call. Gradients reach `rgb`, `weight` and `bias`. Under autocast only the convolution has the
+    lower precision.
+    weight: (O, 192) or (O, 192, 1, 1); bias: (O,) or None; the rest, errors and sizes as in `sliding_dct`.
+    Returns float (N, O, H/2, W/2) by default. Source: the same section of PEL, x_freq.
     """
     _check(rgb, stride, padding)
     with torch.autocast(rgb.device.type, enabled=False):
         kernel, shift = compose(weight, bias)
-    # With so few input channels the channels_last convolution is the faster one, a copy of the image included.
+    # With so few input channels, channels_last is the faster format, the copy of the image included.
     rgb, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (rgb, kernel))
-    return F.conv2d(_reflect(rgb, padding), kernel, shift, stride=stride)
+    return F.conv2d(F.pad(rgb, (padding,) * 4, mode="reflect"), kernel, shift, stride=stride)
 
 
 def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):
@@ -53,9 +50,9 @@ def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):
 
 
 def compose(weight, bias=None):
-    """Fold colour conversion and DCT into the 1x1 weights: (O, 3, 8, 8) kernels and (O,) biases of one convolution.
+    """Fold colour conversion and DCT into 1x1 weights: kernels (O, 3, 8, 8) and biases (O,) of one convolution.
 
-    weight: float (O, 192) or (O, 192, 1, 1); bias: (O,) or None. Raises ValueError where a shape does not fit.
+    weight: float (O, 192) or (O, 192, 1, 1); bias: (O,) or None. Raises ValueError for another shape.
     """
     if weight.dim() not in (2, 4) or weight.shape[1] != 192 or weight.shape[2:].numel() != 1:
         raise ValueError(f"weight: needs shape (O, 192) or (O, 192, 1, 1), has {tuple(weight.shape)}")
@@ -70,7 +67,7 @@ def compose(weight, bias=None):
 @functools.cache
 @torch.inference_mode(False)  # a constant first made under inference mode could not be used in training later
 def dct_filters(dtype=torch.float32, device="cpu"):
-    """Return `sliding_dct` as one convolution: kernels (192, 3, 8, 8), which read RGB directly, and offsets (192,)."""
+    """Return `sliding_dct` as one convolution of RGB: kernels (192, 3, 8, 8) and offsets (192,)."""
     matrix = torch.tensor(RGB_TO_YCBCR, dtype=torch.float64)
     kernel = torch.einsum("ck,fyx->cfkyx", matrix, dct_basis()).flatten(0, 1)
     # A constant only lifts frequency (0, 0), by 8 times its value.
@@ -79,9 +76,9 @@ def dct_filters(dtype=torch.float32, device="cpu"):
     return kernel.to(device, dtype), offset.flatten().to(device, dtype)
 
 
-def dct_basis():
-    """Return the 64 orthonormal 8x8 DCT-II patterns, float64 (64, 8, 8); pattern row * 8 + column first."""
-    waves = dct_matrix(8, torch.float64)
+def dct_basis(size=8, dtype=torch.float64):
+    """Return the orthonormal DCT-II patterns of a window (size ** 2, size, size); number row * size + column."""
+    waves = dct_matrix(size, dtype)
     return torch.einsum("uy,vx->uvyx", waves, waves).flatten(0, 1)
 
 
@@ -91,10 +88,6 @@ def dct_matrix(size, dtype=torch.float32, device=None):
     matrix = torch.cos(math.pi * (2 * n + 1) * n[:, None] / (2 * size)) * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
     return matrix.to(device, dtype)
-
-
-def _reflect(rgb, padding):
-    return F.pad(rgb, (padding,) * 4, mode="reflect")
 
 
 def _check(rgb, stride, padding):

@@ -65,9 +65,14 @@ def data_set(data, compression):
     return next((each for each in sets.data_sets(data).values() if each == wanted), data.forged)
 
 
-def recipe(data, pel, ablations, training=None):
+def longer(ablations):
+    """Return the section with the epochs of the trainings of several seeds."""
+    return ablations.replace(training=ablations.training.replace(epochs=ablations.seeds_epochs))
+
+
+def recipe(data, pel, ablations):
     """Return in words what all rows have in common: two results compare where this is the same."""
-    a, training = ablations, training or ablations.training
+    a, training = ablations, ablations.training
     return (
         f"{sets.set_name(data_set(data, a.compression))}, {pel.backbone}, {a.size} px, {a.frames_per_video} frames a "
         f"video, {training.epochs} epochs of batches of {training.batch_size}, learning rate {training.learning_rate:g}"
@@ -83,11 +88,11 @@ def face_table(data, faces, ablations, seed):
     return table[kept].reset_index(drop=True)
 
 
-def common(data, faces, pel, ablations, seed, training=None):
-    """Return what all rows have in common, as `run` takes it; training: another budget than ablations.training."""
+def common(data, faces, pel, ablations, seed):
+    """Return what all rows have in common, as `run` takes it."""
     table, where = face_table(data, faces, ablations, seed), sets.set_name(data_set(data, ablations.compression))
     faces = faces.replace(size=ablations.size)
-    return {"table": table, "where": where, "faces": faces, "pel": pel, "training": training or ablations.training}
+    return {"table": table, "where": where, "faces": faces, "pel": pel, "training": ablations.training}
 
 
 def run(row, seed, table, where, faces, pel, training):
@@ -185,11 +190,11 @@ def main(arguments=None):
     if unknown := set(given.rows) - set(ROWS):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
     params = load()
-    a, rows, threads = params.ablations, given.rows or ROWS, 0 if params.scale == "paper" else 1
-    training = a.training.replace(epochs=a.seeds_epochs) if given.seeds else a.training
-    shared = common(params.data, params.faces, params.pel, a, params.seed, training)
+    rows, threads = given.rows or ROWS, params.machine.threads
+    ablations = longer(params.ablations) if given.seeds else params.ablations
+    shared = common(params.data, params.faces, params.pel, ablations, params.seed)
     if given.seeds:
-        run_seeds(rows, given.seeds, recipe(params.data, params.pel, a, training), shared, threads)
+        run_seeds(rows, given.seeds, recipe(params.data, params.pel, ablations), shared, threads)
     else:
         run_all(rows, params.seed, shared, threads)
         score_files.keep_only(SCORES, ROWS)

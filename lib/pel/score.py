@@ -4,7 +4,6 @@ All those of PEL's Tables 1-3 (Gu et al., AAAI 2022) by default; what is trained
 """
 
 import argparse
-import functools
 from pathlib import Path
 
 import pandas as pd
@@ -56,12 +55,7 @@ def run_all(names, sets, pel, pel_detectors, seeds=(None,), threads=1):
     """Call `run` for detectors and seeds side by side, those that take longest first; threads: of each, 0 for all."""
     sets.cut()
     jobs = [(name, seed) for seed in seeds for name in sorted(names, key=lambda name: name not in train.LONGER)]
-    side_by_side(functools.partial(_run, sets, pel, pel_detectors), jobs, threads=threads)
-
-
-def _run(sets, pel, pel_detectors, job):
-    name, seed = job
-    run(name, sets, pel, pel_detectors, seed)
+    side_by_side(lambda job: run(job[0], sets, pel, pel_detectors, job[1]), jobs, threads=threads)
 
 
 def read(names=None, seed=None):
@@ -83,8 +77,8 @@ def main(arguments=None):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
     params = load()
     sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
-    threads = 0 if params.scale == "paper" else 1
-    run_all(given.detectors or known, sets, params.pel, params.pel_detectors, [given.seed], threads)
+    names, threads = given.detectors or known, params.machine.threads
+    run_all(names, sets, params.pel, params.pel_detectors, [given.seed], threads)
     if not given.detectors and given.seed in (None, params.seed):
         others = [source for source in sets.training() if source != sets.own]
         stems = {Path(train.weights(name, source)).name for name in known for source in ("", *others)}

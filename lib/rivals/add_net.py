@@ -16,16 +16,17 @@ MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the f
 class ADDNet(xception.Xception):
     """ADDNet-2D: rgb float (N, 3, H, W) and mask (N, 1, H, W), both in [0, 1] -> logits (N,), high = fake.
 
-    The mask, averaged down to each size, multiplies the image and what comes out of the stem and of blocks 1, 2 and 3.
-    No mask is a mask of ones, which makes it Xception. pretrained, width: as in lib.backbones.xception.
+    The mask, averaged down to each size, multiplies the image and the maps of the stem and of blocks 1, 2 and 3.
+    Without a mask it is Xception. pretrained, width: as in lib.backbones.xception.
     """
 
     inputs = ("rgb", "mask")
 
     def forward(self, rgb, mask=None):
         check_rgb(rgb)
-        if mask is not None and mask.shape != (len(rgb), 1, *rgb.shape[2:]):
-            raise ValueError(f"mask: needs shape {(len(rgb), 1, *rgb.shape[2:])}, has {tuple(mask.shape)}")
+        shape = (len(rgb), 1, *rgb.shape[2:])
+        if mask is not None and mask.shape != shape:
+            raise ValueError(f"mask: needs shape {shape}, has {tuple(mask.shape)}")
         x = self._masked(2 * rgb - 1, mask)
         for index, part in enumerate(self.trunk.parts()):
             x = part(x)
@@ -44,6 +45,4 @@ def loss(model, batch):
     return F.binary_cross_entropy_with_logits(logits, batch["label"].float())
 
 
-@register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))
-def options(pel_detectors):
-    return xception.options(pel_detectors)
+register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))(xception.options)

@@ -16,23 +16,21 @@ from lib.data.image import read_image, resize
 WORKERS = 2  # threads
 SEARCH = 160  # side in pixels at which crops are searched: they hold one large face
 FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
-
-
 MINE = threading.local()  # the detector of each thread: OpenCV's networks are not to be shared
 
 
-def find(paths, progress=True):
+def find(paths):
     """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
 
     x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
-    finds; NaN where it finds none. Each crop is searched once a process: that takes longer than to train on it.
+    finds; NaN where it finds none. A process searches each crop once: that takes longer than to train on it.
     Raises as lib.data.image.read_image.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:
         with ThreadPoolExecutor(WORKERS) as pool:
-            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2, disable=not progress)
+            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2)
             return np.array(list(bar), np.float32).reshape(-1, 5, 2)
     finally:
         cv2.setNumThreads(threads)
@@ -49,11 +47,11 @@ def _search(path):
 
 
 def attention_mask(landmarks, size):
-    """Draw where to look: the face at 0.5, eyes, nose and mouth at 1, blurred (sigma 7 % of the side); float32.
+    """Draw where to look: the face at 0.5, eyes, nose and mouth at 1, blurred (sigma 7 % of the side).
 
-    landmarks: (5, 2), as a row of `find`. Returns (size, size) in [0, 1]; ones for NaN, where no face was found.
-    ADD-Net (Zi et al., ACM MM 2020) draws 68 landmarks and tells no numbers; MTCNN gives five, from which the same
-    parts are drawn as ellipses that turn with the face.
+    landmarks: (5, 2), as a row of `find`. Returns float32 (size, size) in [0, 1]; ones for NaN.
+    ADD-Net (Zi et al., ACM MM 2020) draws 68 landmarks and tells no numbers. From MTCNN's five we draw the same parts,
+    as ellipses that turn with the face.
     Raises ValueError for landmarks of another shape.
     """
     points = np.asarray(landmarks, float) * size
@@ -82,18 +80,13 @@ def _ellipse(mask, centre, axes, angle, value):
 
 
 class Masked(Dataset):
-    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is.
-
-    Masks are kept as uint8.
-    """
+    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is."""
 
     def __init__(self, images):
-        self.images = images
+        self.images, self.set_epoch = images, images.set_epoch
         masks = [attention_mask(points, images.size) for points in find(images.paths)]
+        # As uint8, a quarter of the memory.
         self.masks = torch.from_numpy(np.stack(masks) * 255).round().to(torch.uint8)[:, None]
-
-    def set_epoch(self, epoch):
-        self.images.set_epoch(epoch)
 
     def __len__(self):
         return len(self.images)

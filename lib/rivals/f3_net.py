@@ -12,7 +12,7 @@ from torch import nn
 
 from lib.backbones.xception import Trunk
 from lib.detectors import Detector, check_rgb, register
-from lib.ops.dct import dct_matrix
+from lib.ops.dct import dct_basis, dct_matrix
 from lib.rivals import xception
 
 STREAMS = ("fad", "lfs")
@@ -22,9 +22,9 @@ GREY = (0.299, 0.587, 0.114)
 
 
 class Bands(nn.Module):
-    """Filters on a square DCT spectrum: fixed diagonal bands, each with a learned correction in (-1, 1) on top.
+    """Filters on a square DCT spectrum, (bands, size, size): fixed bands plus a learned correction in (-1, 1).
 
-    size: side of the spectrum; edges: [(first, last)], both inclusive, of row + column.
+    edges: [(first, last)], the diagonals row + column of each band, both inclusive.
     """
 
     def __init__(self, size, edges):
@@ -35,14 +35,13 @@ class Bands(nn.Module):
         self.learned = nn.Parameter(torch.randn(len(edges), size, size) * 0.1)
 
     def forward(self):
-        """Return the filters (bands, size, size)."""
         return self.base + (2 * self.learned.sigmoid() - 1)
 
 
 class FrequencyDecomposition(nn.Module):
-    """FAD: an image (N, 3, size, size) as low, middle, high and all frequencies, (N, 12, size, size).
+    """FAD: an image (N, 3, size, size) as its low, middle, high and all frequencies, (N, 12, size, size).
 
-    The DCT of the whole image, filtered four times, and back. Source: F3-Net, section 3.1.
+    Four filters on the DCT of the whole image. Source: F3-Net, section 3.1.
     """
 
     def __init__(self, size):
@@ -57,11 +56,11 @@ class FrequencyDecomposition(nn.Module):
 
 
 class LocalStatistics(nn.Module):
-    """LFS: the log energy of six bands of frequency around each second pixel, (N, 3, 299, 299) -> (N, 6, 149, 149).
+    """LFS: the log energy of six frequency bands around every second pixel, (N, 3, 299, 299) -> (N, 6, 149, 149).
 
-    rgb: in [0, 1]. A 10x10 window slides over the grey image (0 .. 255, padded by 4 zeros); the magnitudes of its DCT
-    are filtered, summed, then their logarithm (base 10) is taken. `released`: the logarithm first, then the mean of a
-    band, and 245 for 255, as in the public code. Source: F3-Net, section 3.2.
+    rgb: in [0, 1]. A 10x10 window slides over the grey image (0 .. 255, padded by 4 zeros). The magnitudes of its DCT
+    are filtered, summed, and taken to base-10 logarithms. `released`: logarithms first, then the mean of a band, and
+    245 for 255, as in the public code. Source: F3-Net, section 3.2.
     """
 
     window, stride, padding, n_bands, floor = 10, 2, 4, 6, 1e-15
@@ -71,8 +70,7 @@ class LocalStatistics(nn.Module):
         self.released = released
         step = 2 * self.window / self.n_bands
         self.bands = Bands(self.window, [(step * index, step * (index + 1)) for index in range(self.n_bands)])
-        dct = dct_matrix(self.window)
-        patterns = torch.einsum("uy,vx->uvyx", dct, dct).flatten(0, 1)[:, None]
+        patterns = dct_basis(self.window, torch.float32)[:, None]
         self.register_buffer("patterns", patterns * (245 if released else 255), persistent=False)
 
     def forward(self, rgb):
@@ -88,22 +86,20 @@ class LocalStatistics(nn.Module):
 class MixBlock(nn.Module):
     """Cross-attention of both streams: each takes from the other where queries and keys of both agree.
 
-    Takes and returns two maps (N, C, s, s). Source: F3-Net, section 3.3; its gates start at zero, so it starts as the
-    identity.
+    Two maps (N, C, s, s) in and out; at first the identity, for the gates start at 0. Source: F3-Net, section 3.3.
     """
 
     def __init__(self, channels):
         super().__init__()
-        self.queries = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in STREAMS)
-        self.keys = nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in STREAMS)
+        self.queries, self.keys = (nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in STREAMS) for _ in range(2))
         self.gates = nn.Parameter(torch.zeros(2))
         self.outputs = nn.ModuleList(
             nn.Sequential(nn.Conv2d(channels, channels, 1, groups=channels), nn.BatchNorm2d(channels)) for _ in STREAMS
         )
 
     def forward(self, maps):
-        query = torch.cat([conv(x) for conv, x in zip(self.queries, maps, strict=True)], dim=3)
-        key = torch.cat([conv(x) for conv, x in zip(self.keys, maps, strict=True)], dim=3)
+        query, key = (torch.cat([conv(x) for conv, x in zip(convs, maps, strict=True)], dim=3)
+                      for convs in (self.queries, self.keys))  # fmt: skip
         attention = (query @ key.mT).softmax(-1)  # (N, C, s, s): rows of the query against rows of the key
         gates = 2 * self.gates.sigmoid() - 1
         taken = [convert(x * attention * gate) for convert, x, gate in zip(self.outputs, maps, gates, strict=True)]

@@ -9,15 +9,13 @@ from torch.nn import functional as F
 from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import BasicBlock
 
+from lib.backbones.efficientnet import fetching
 from lib.backbones.resnet import grad_cam, image_loss
 from lib.detectors import Detector, register
 
 
 class GramBlock(nn.Module):
-    """The textures of a map as a vector: (N, in_channels, H, W) -> (N, 32).
-
-    A convolution to 32 channels, their Gram matrix, and two convolutions that read it as an image of 32 x 32.
-    """
+    """The textures of a map, (N, in_channels, H, W) -> (N, 32): the Gram matrix of 32 channels, read as an image."""
 
     def __init__(self, in_channels):
         super().__init__()
@@ -37,8 +35,8 @@ def gram(x):
 class GramNet(Detector):
     """rgb (N, 3, H, W) in [0, 1], of any size -> logits (N, 2): real, fake.
 
-    width: channels of the first stage, 64 in the paper (11,734,723 parameters); the others double from it.
-    pretrained: start from torchvision's ImageNet weights, whose names ours are; they exist at width 64 alone.
+    width: channels of the first stage, 64 in the paper (11,734,723 parameters); each further stage doubles them.
+    pretrained: start from torchvision's ImageNet weights, which exist at width 64 alone.
     Raises ValueError for pretrained weights at another width, RuntimeError when they cannot be had.
     """
 
@@ -58,18 +56,19 @@ class GramNet(Detector):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if pretrained:
-            self._load_imagenet()
+            with fetching("ResNet-18", "set pretrained to false"):
+                weights = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
+            own = {key: value for key, value in weights.items() if not key.startswith("fc.")}
+            self.load_state_dict({**self.state_dict(), **own})
 
     def features(self, rgb):
         """Return the vector that is classified, (N, 8 width + 192): 704 numbers in the paper's network."""
         stem = F.relu(self.bn1(self.conv1(rgb)))
-        pooled = F.max_pool2d(stem, 3, stride=2, padding=1)
-        first = self.layer1(pooled)
-        second = self.layer2(first)
-        third = self.layer3(second)
-        maps = (rgb, stem, pooled, first, second, third)
+        maps = [rgb, stem, F.max_pool2d(stem, 3, stride=2, padding=1)]
+        for layer in (self.layer1, self.layer2, self.layer3):
+            maps.append(layer(maps[-1]))
         textures = [self.scale * block(x) for block, x in zip(self.textures, maps, strict=True)]
-        return torch.cat([self.layer4(third).mean((2, 3)), *textures], dim=1)
+        return torch.cat([self.layer4(maps[-1]).mean((2, 3)), *textures], dim=1)
 
     def forward(self, rgb):
         return self.fc(self.features(rgb))
@@ -78,17 +77,6 @@ class GramNet(Detector):
         """Return {"image": (N,h,w)}, its Grad-CAM."""
         return {"image": grad_cam(self, rgb)}
 
-    def _load_imagenet(self):
-        try:
-            weights = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(check_hash=True)
-        except OSError as error:
-            raise RuntimeError(
-                "the ImageNet weights of ResNet-18 could not be fetched from torchvision's hub "
-                f"({type(error).__name__}): connect once to the network, or set pretrained to false"
-            ) from error
-        own = {key: value for key, value in weights.items() if not key.startswith("fc.")}
-        self.load_state_dict({**self.state_dict(), **own})
-
 
 @register("GramNet", "bts", GramNet, image_loss)
 def options(bts_detectors):
@@ -96,11 +84,8 @@ def options(bts_detectors):
 
 
 def _conv(in_channels, out_channels, stride):
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(True),
-    )
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU(True))
 
 
 def _layer(in_channels, planes, stride):

@@ -15,8 +15,8 @@ KINDS = ("meso4", "meso_inception4")
 class MesoNet(Detector):
     """Meso-4 or MesoInception-4: rgb float (N, 3, size, size) in [0, 1] -> logits (N,), high = fake.
 
-    kind: "meso4" or "meso_inception4"; size: side of the image, a multiple of 32, 256 in the paper.
-    Raises ValueError for another kind or size. Counts with Keras' running statistics: 28,073 and 28,725.
+    kind: "meso4" or "meso_inception4" (28,073 and 28,725 numbers with the running statistics, as Keras counts).
+    size: a multiple of 32, 256 in the paper. Raises ValueError for another kind or size.
     """
 
     def __init__(self, kind="meso4", size=256, drop_rate=0.5):
@@ -27,25 +27,19 @@ class MesoNet(Detector):
             raise ValueError(f"size: the four poolings need a multiple of 32, has {size}")
         self.size = size
         if kind == "meso4":
-            first, second = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()), _conv5(8, 8)
-            widths = (8, 8)
+            layers, widths = [_conv(3, 8, 3), _conv(8, 8)], (8, 8)
         else:
-            first, second = Inception(3, (1, 4, 4, 2)), Inception(11, (2, 4, 4, 2))
-            widths = (11, 12)
+            layers, widths = [Inception(3, (1, 4, 4, 2)), Inception(11, (2, 4, 4, 2))], (11, 12)
         self.features = nn.Sequential(
-            first, _norm(widths[0]), nn.MaxPool2d(2),
-            second, _norm(widths[1]), nn.MaxPool2d(2),
-            _conv5(widths[1], 16), _norm(16), nn.MaxPool2d(2),
-            _conv5(16, 16), _norm(16), nn.MaxPool2d(4),
+            layers[0], _norm(widths[0]), nn.MaxPool2d(2),
+            layers[1], _norm(widths[1]), nn.MaxPool2d(2),
+            _conv(widths[1], 16), _norm(16), nn.MaxPool2d(2),
+            _conv(16, 16), _norm(16), nn.MaxPool2d(4),
         )  # fmt: skip
         self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Dropout(drop_rate),
-            nn.Linear(16 * (size // 32) ** 2, 16),
-            nn.LeakyReLU(0.1),
-            nn.Dropout(drop_rate),
-            nn.Linear(16, 1),
-        )
+            nn.Flatten(), nn.Dropout(drop_rate), nn.Linear(16 * (size // 32) ** 2, 16),
+            nn.LeakyReLU(0.1), nn.Dropout(drop_rate), nn.Linear(16, 1),
+        )  # fmt: skip
 
     def forward(self, rgb):
         check_rgb(rgb, self.size)
@@ -57,11 +51,9 @@ class Inception(nn.Module):
 
     def __init__(self, in_channels, widths):
         super().__init__()
-        point = [nn.Conv2d(in_channels, width, 1) for width in widths]
-        self.branches = nn.ModuleList([nn.Sequential(point[0], nn.ReLU())])
-        for dilation, (width, conv) in enumerate(zip(widths[1:], point[1:], strict=True), 1):
-            wide = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-            self.branches.append(nn.Sequential(conv, nn.ReLU(), wide, nn.ReLU()))
+        self.branches = nn.ModuleList(nn.Sequential(nn.Conv2d(in_channels, width, 1), nn.ReLU()) for width in widths)
+        for dilation, (width, branch) in enumerate(zip(widths[1:], self.branches[1:], strict=True), 1):
+            branch.extend([nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation), nn.ReLU()])
 
     def forward(self, x):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
@@ -77,8 +69,8 @@ def options(size):
     return {"size": size}
 
 
-def _conv5(in_channels, out_channels):
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 5, padding=2), nn.ReLU())
+def _conv(in_channels, out_channels, size=5):
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, size, padding="same"), nn.ReLU())
 
 
 def _norm(channels):

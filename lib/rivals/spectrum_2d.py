@@ -10,8 +10,7 @@ from lib.ops.spectra import LogDct, fft_features
 class FrequencyDetector(Detector):
     """rgb (N, 3, size, size) in [0, 1] -> logits (N, 2): real, fake.
 
-    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020), whose statistics `prepare` takes from the
-    training images first; layers, width: of the ResNet, the same that sees residuals.
+    kind: "FFT-2d" (Zhang et al., 2019) or "DCT-2d" (Frank et al., 2020); layers, width: of the ResNet.
     Raises ValueError for another kind.
     """
 
@@ -28,7 +27,7 @@ class FrequencyDetector(Detector):
 
     def prepare(self, items, steps):
         """Take the statistics of DCT-2d from the images to learn from."""
-        if isinstance(self.spectrum, LogDct):
+        if self.spectrum is not fft_features:
             self.spectrum.fit(batch["rgb"] for batch in DataLoader(items, 32))
 
 

@@ -48,9 +48,8 @@ def config(path):
 
 def _maker(path):
     """Return the command of the stage that writes a file, or that of all stages."""
-    inside = (
-        Path("checkpoints", path.relative_to(paths.CHECKPOINTS)) if path.is_relative_to(paths.CHECKPOINTS) else path
-    )
+    folders = {"checkpoints": paths.CHECKPOINTS, "results": paths.RESULTS}
+    inside = next((Path(k, path.relative_to(f)) for k, f in folders.items() if path.is_relative_to(f)), path)
     for name, stage in yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"].items():
         outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage.get("outs", ())]
         if any(inside.is_relative_to(out) for out in outs):

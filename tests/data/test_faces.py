@@ -87,6 +87,7 @@ def test_a_frame_without_a_face_gives_empty_arrays():
 
 
 def test_dsfd_that_is_not_installed_is_one_line_that_says_what_to_do(monkeypatch):
+    face_detectors._detector.cache_clear()
     monkeypatch.setitem(sys.modules, "face_detection", None)
     with pytest.raises(RuntimeError, match="pip install face-detection.*mtcnn") as error:
         face_detectors.detector("dsfd")

@@ -72,15 +72,12 @@ def test_noise_has_the_deviation_that_was_asked_for():
     assert abs(np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1]) < 0.05
 
 
-def test_salt_and_pepper_changes_the_asked_share_of_pixels_half_of_them_white(image):
+def test_salt_and_pepper_changes_the_asked_share_of_pixels_half_of_them_white():
     changed = perturb.salt_and_pepper(np.full((200, 200, 3), 128, np.uint8), 0.05, random())
     hit = changed != 128
     assert hit.all(-1).mean() == pytest.approx(0.05, abs=0.004)
     assert hit.any(-1).mean() == hit.all(-1).mean()
     assert (changed == 255).sum() / hit.sum() == pytest.approx(0.5, abs=0.05)
-    coloured = perturb.salt_and_pepper(resize(image, 200), 0.05, random(), per_channel=True)
-    touched = coloured != resize(image, 200)
-    assert touched.any(-1).mean() > 1.5 * touched.all(-1).mean()
 
 
 @pytest.mark.parametrize("name", perturb.PEL_TABLE3)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from lib.detectors import Detector
 from lib.evaluation.predict import predict
 
 
-class Brightness(torch.nn.Module):
+class Brightness(Detector):
     """Says fake where the picture is bright; drops half of its input while training."""
 
     def __init__(self):
@@ -24,11 +25,11 @@ def test_predictions_keep_the_order_of_the_data_and_leave_training_mode_alone():
     model = Brightness().train()
     assert predict(model, data, batch_size=8) == pytest.approx((levels - 0.5).sigmoid().numpy(), abs=1e-6)
     assert model.training
-    model.fake_probability = lambda rgb: rgb[:, 0, 0, 0]
+    model.fake_probability = lambda batch: batch["rgb"][:, 0, 0, 0]
     assert predict(model, data, batch_size=8) == pytest.approx(levels.numpy())
 
 
-class Masked(torch.nn.Module):
+class Masked(Detector):
     """Says fake where the picture is bright behind a mask."""
 
     inputs = ("rgb", "mask")

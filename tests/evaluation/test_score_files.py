@@ -19,9 +19,9 @@ def test_a_table_comes_back_as_it_was_and_is_fresh_for_its_own_key_alone(tmp_pat
 def test_missing_scores_are_one_line_that_names_the_stage_that_makes_them(tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").write_text("stages: {pel_detectors: {outs: [{results/scores/pel: {persist: true}}]}}")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "OUTPUTS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="^results/scores/pel/PEL.csv: no such scores; `dvc repro pel_detec"):
-        score_files.read(tmp_path / "results/scores/pel/PEL.csv")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match="^elsewhere/scores/pel/PEL.csv: no such scores; `dvc repro pel_detec"):
+        score_files.read(tmp_path / "elsewhere/scores/pel/PEL.csv")
 
 
 def test_the_files_of_what_is_no_more_go(tmp_path):

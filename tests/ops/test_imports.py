@@ -18,4 +18,4 @@ print(*sorted(name for name in sys.modules if name.startswith("lib.ops.")))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     others, own = done.stdout.splitlines()
     assert others == ""
-    assert {"lib.ops.noise", "lib.ops.spectra", "lib.ops.median.cpu"} <= set(own.split())
+    assert {"lib.ops.denoise", "lib.ops.spectra", "lib.ops.median.cpu"} <= set(own.split())

@@ -25,7 +25,7 @@ def crops(tmp_path):
 
 
 def test_the_landmarks_of_a_crop_lie_in_the_face_and_a_crop_without_one_has_none(crops):
-    found = add_net_masks.find(crops["path"], progress=False)
+    found = add_net_masks.find(crops["path"])
     assert found.shape == (3, 5, 2) and found.dtype == np.float32
     left, right, nose, *mouth = found[0]
     assert 0.1 < left[0] < nose[0] < right[0] < 0.9 and left[1] < nose[1] < mouth[0][1] < 1

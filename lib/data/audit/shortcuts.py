@@ -12,17 +12,16 @@ from lib.data import image, video
 ALLOWED = (0.35, 0.65)  # the range of AUC within which a measure does not give the label away
 
 
-def measure(table, frames=4):
+def measure(table):
     """Return what a detector could cheat with, one row an item of `table` (videos or images): a DataFrame.
 
     Columns: file_size (bytes), brightness and contrast (mean and standard deviation of the grey values, 0 .. 255),
-    width and height (pixels). Of a video, `frames` frames at equal intervals are read.
+    width and height (pixels). Of a video, four frames at equal intervals are read.
     """
     rows = []
     for path in table["path"]:
         if path.lower().endswith(video.SUFFIXES):
-            indices = video.equal_interval(video.frame_count(path), frames)
-            pictures = video.read_frames(path, indices)
+            pictures = video.read_frames(path, video.equal_interval(video.frame_count(path), 4))
         else:
             pictures = image.read_image(path)[None]
         grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]

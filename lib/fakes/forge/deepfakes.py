@@ -9,46 +9,59 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
+from tqdm.auto import tqdm
 
 from lib.fakes.forge import scene
-from lib.fakes.forge.learn import learn
 
 SIZE = 64  # side of the faces that the networks see, in pixels
 SHARED_STEPS, PERSONAL_STEPS = 1000, 450
-LATENTS, CODES = 128, 48  # numbers that describe a face; channels of the 8x8 code that the decoders start from
+LATENTS, CODES = 128, 48  # numbers that describe a face; channels of the 8x8 code that decoders start from
 
 
-def encoder():
-    """Return the shared encoder: aligned faces (N, 1, 64, 64) -> what there is to see, (N, 128)."""
+def learn(parameters, draw, steps, description, **options):
+    """Train `parameters` until the images of `draw()`, a pair (drawn, wanted) of (..., H, W), agree.
 
-    def block(inside, outside):
-        return [nn.Conv2d(inside, outside, 5, stride=2, padding=2), nn.LeakyReLU(0.1)]
+    options: of AdamW, beside its learning rate.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, **options)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
+    bar = tqdm(range(steps), desc=description)
+    for _ in bar:
+        drawn, wanted = draw()
+        l1 = F.l1_loss(drawn, wanted)
+        # the differences between neighbours count as well: L1 alone settles for a blur
+        edges = sum(F.l1_loss(drawn.diff(dim=axis), wanted.diff(dim=axis)) for axis in (-2, -1))
+        optimizer.zero_grad()
+        (l1 + edges).backward()
+        optimizer.step()
+        schedule.step()
+        bar.set_postfix(l1=f"{l1.item():.4f}")
 
-    convolutions = [*block(1, 24), *block(24, 48), *block(48, 96), *block(96, 96)]
-    return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(96 * 16, LATENTS))
 
-
-def unfolding():
-    """Return the shared step from latents (N, 128) to codes (N, 48, 8, 8)."""
-    return nn.Sequential(nn.Linear(LATENTS, CODES * 64), nn.Unflatten(1, (CODES, 8, 8)), nn.LeakyReLU(0.1))
+def conv(inside, outside, size=3, stride=1):
+    """Return a convolution and its leaky ReLU, in a list."""
+    return [nn.Conv2d(inside, outside, size, stride, padding=size // 2), nn.LeakyReLU(0.1)]
 
 
 def decoder():
     """Return one person's decoder: codes (N, 48, 8, 8) -> faces (N, 1, 64, 64) in [0, 1]."""
-
-    def block(inside, outside):
-        return [nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1), nn.LeakyReLU(0.1)]
-
     last = [nn.Conv2d(24, 4, 3, padding=1), nn.PixelShuffle(2), nn.Sigmoid()]
-    return nn.Sequential(*block(CODES, 48), *block(48, 24), *last)
+    double = nn.Upsample(scale_factor=2)
+    return nn.Sequential(double, *conv(CODES, 48), double, *conv(48, 24), *last)
 
 
 class DeepFakes(nn.Module):
-    """The encoder and one decoder a person; the decoders' weights are stacked so that one call runs them all."""
+    """Aligned faces -> `encoder`, 128 numbers -> `unfolding`, a code (48, 8, 8) -> one decoder a person.
+
+    The decoders' weights are stacked, so that one call runs them all.
+    """
 
     def __init__(self, n_people):
         super().__init__()
-        self.encoder, self.unfolding = encoder(), unfolding()
+        convolutions = [*conv(1, 24, 5, 2), *conv(24, 48, 5, 2), *conv(48, 96, 5, 2), *conv(96, 96, 5, 2)]
+        self.encoder = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(96 * 16, LATENTS))
+        codes = nn.Unflatten(1, (CODES, 8, 8))
+        self.unfolding = nn.Sequential(nn.Linear(LATENTS, CODES * 64), codes, nn.LeakyReLU(0.1))
         self.architecture = [decoder().to("meta")]  # in a list, so that its weights do not count as the module's
         self.adopt([decoder()] * n_people)
 
@@ -69,25 +82,22 @@ class DeepFakes(nn.Module):
 
 
 def network_faces(faces):
-    """Return Faces as the networks see them: aligned, contrast evened out; float32 tensor (n, 1, 64, 64)."""
-    aligned = [even(face.aligned(SIZE)) for face in faces]
-    return torch.from_numpy(np.stack(aligned))[:, None]
+    """Return Faces as the networks see them: aligned, all of one contrast; float32 tensor (n, 1, 64, 64) in [0, 1]."""
+    even = []
+    for aligned in (face.aligned(SIZE) for face in faces):
+        mean, spread = scene.moments(aligned, scene.face_mask(SIZE))
+        even.append(np.clip((aligned - mean) * (0.16 / spread) + 0.5, 0, 1))
+    return torch.from_numpy(np.stack(even))[:, None]
 
 
-def even(aligned):
-    """Give an aligned face mean 0.5 and standard deviation 0.16 under the face mask, clipped to [0, 1]."""
-    mean, spread = scene.moments(aligned, scene.face_mask(len(aligned)))
-    return np.clip((aligned - mean) * (0.16 / spread) + 0.5, 0, 1)
-
-
-def distort(faces, generator, strength=0.035):
+def distort(faces, generator):
     """Warp faces (N, 1, 64, 64) by a smooth random field, so that the encoder must learn what a face is, not copy it.
 
-    strength: standard deviation of the 5x5 control points' shift, as a share of half the side.
+    The 5x5 points that carry the field shift by 0.035 of half the side (standard deviation).
     """
     n = len(faces)
     identity = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), faces.shape, align_corners=False)
-    noise = strength * torch.randn(n, 2, 5, 5, generator=generator)
+    noise = 0.035 * torch.randn(n, 2, 5, 5, generator=generator)
     field = F.interpolate(noise, faces.shape[-2:], mode="bicubic", align_corners=True).movedim(1, -1)
     return F.grid_sample(faces, identity + field, padding_mode="reflection", align_corners=False)
 
@@ -111,11 +121,10 @@ def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STE
         return common(model.unfolding(model.encoder(seen.flatten(0, 1)))).unflatten(0, seen.shape[:2])
 
     shared = [*model.encoder.parameters(), *model.unfolding.parameters(), *common.parameters()]
-    adam = {"betas": (0.5, 0.99)}
-    learn(shared, lambda: draw(decode_alike, 1), shared_steps, "Deepfakes, one decoder for all", **adam)
+    learn(shared, lambda: draw(decode_alike, 1), shared_steps, "Deepfakes, one decoder for all", betas=(0.5, 0.99))
     model.adopt([common] * len(faces))
     each = lambda: draw(lambda seen: model(seen, everyone), 2)
-    learn(model.parameters(), each, personal_steps, "Deepfakes, a decoder a person", **adam)
+    learn(model.parameters(), each, personal_steps, "Deepfakes, a decoder a person", betas=(0.5, 0.99))
     return model.eval()
 
 
@@ -139,10 +148,7 @@ def swap(model, targets, sources, source):
 
 
 def forge(model, targets, sources, source):
-    """Forge the target's Faces with the decoder of person `source` (an index).
-
-    Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
-    """
+    """Forge the target's Faces with the decoder of person `source` (an index): scenes and masks as of `make.forge`."""
     mask = scene.face_mask(2 * SIZE)
     forged = []
     for face, swapped in zip(targets, swap(model, targets, sources, source), strict=True):

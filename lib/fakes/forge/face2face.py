@@ -64,7 +64,7 @@ def amplify(flow):
 def forge(targets, sources):
     """Forge the target's Faces with an expression of the source, one frame there, the next one back.
 
-    Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
+    Returns scenes and masks as of `make.forge`.
     """
     flow = amplify(expression_flow(*(face.aligned(SIZE) for face in driving_pair(sources))))
     bent = [carry_over(face.aligned(SIZE), flow * (-1) ** index) for index, face in enumerate(targets)]

@@ -3,7 +3,6 @@
 Source: FaceSwap (Kowalski), as FaceForensics++ (Roessler et al., 2019, section 3) uses it: graphics, nothing learned.
 """
 
-import cv2
 import numpy as np
 
 from lib.fakes.forge import scene
@@ -12,27 +11,22 @@ FEATHER = 0.03  # of the mask's edge: like its model, and unlike the learned for
 
 
 def lay_over(face, source):
-    """Return the scene of `source`, float32 (H, W), moved so that its landmarks lie on those of `face` (affine)."""
-    return scene.warp(source.scene, scene.affine(source.landmarks, face.landmarks), (scene.WIDTH, scene.HEIGHT))
+    """Return the scene of `source`, float32 (H, W), moved (affine) so that its landmarks lie on those of `face`."""
+    points = np.column_stack([np.float64(source.landmarks), np.ones(len(source.landmarks))])
+    matrix = np.linalg.lstsq(points, np.float64(face.landmarks), rcond=None)[0].T
+    return scene.warp(source.scene, matrix, (scene.WIDTH, scene.HEIGHT))
 
 
 def mask_in_scene(face):
     """Return the soft mask of the inner face where it lies in the scene, float32 (H, W)."""
-    mask = scene.face_mask(256, FEATHER)
-    flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(mask, face.align(256), (scene.WIDTH, scene.HEIGHT), flags=flags)
+    return scene.in_scene(face, scene.face_mask(256, FEATHER))
 
 
 def forge(targets, sources):
-    """Forge the target's Faces with the faces of the source's most similar poses.
-
-    Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
-    """
-    forged, masks = [], []
-    for face in targets:
+    """Forge the target's Faces with the faces of the source's most similar poses: scenes, masks as of `make.forge`."""
+    masks = [mask_in_scene(face) for face in targets]
+    forged = []
+    for face, mask in zip(targets, masks, strict=True):
         laid = lay_over(face, scene.most_similar(face, sources))
-        mask = mask_in_scene(face)
-        recoloured = scene.match_colour(laid, face.scene, mask)
-        forged.append(np.clip(face.scene + mask * (recoloured - face.scene), 0, 1))
-        masks.append(mask)
+        forged.append(scene.blend(face, scene.match_colour(laid, face.scene, mask), mask))
     return np.stack(forged), np.stack(masks)

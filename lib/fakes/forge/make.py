@@ -40,9 +40,8 @@ def film(scenes, seed):
 
 
 def _train(job):
-    """Train one of the learned forgeries in a process of its own and save its weights."""
-    name, people, seed = job
-    model = {"deepfakes": deepfakes, "neural_textures": neural_textures}[name].train(people, seed)
+    name, people = job
+    model = {"deepfakes": deepfakes, "neural_textures": neural_textures}[name].train(people)
     weights.write(model, WEIGHTS / f"{name}.safetensors")
 
 
@@ -53,10 +52,8 @@ def network(name):
     Raises FileNotFoundError where its weights are missing.
     """
     remedy = "run `dvc pull` (or train it: python -m lib.fakes.forge)"
-    state, _ = weights.read(WEIGHTS / f"{name}.safetensors", remedy)
-    model = deepfakes.DeepFakes(orl.PEOPLE) if name == "deepfakes" else neural_textures.MouthRenderer()
-    model.load_state_dict(state)
-    return model.eval()
+    build = {"deepfakes": partial(deepfakes.DeepFakes, orl.PEOPLE), "neural_textures": neural_textures.MouthRenderer}
+    return weights.load(WEIGHTS / f"{name}.safetensors", remedy, lambda _: build[name]())
 
 
 def forge(method, targets, sources, source):
@@ -105,23 +102,23 @@ def _encode(folder, name, frames):
         write_video(file, frames, FPS, crf)
 
 
-def make(root=ROOT, seed=0, workers=2):
-    """Build the whole set under `root`. What is there already is kept: a second call goes on where one stopped.
+def make(workers=2):
+    """Build the whole set. What is there already is kept: a second call goes on where one stopped.
 
-    seed: of the trainings. workers: processes; the frames do not depend on their number.
+    workers: processes; the frames do not depend on their number.
     """
     torch.set_num_threads(1)  # which adds up in the same order everywhere
     for split, pairs in orl.SPLITS.items():
         text = f"{json.dumps(pairs)}\n"
-        paths.replace(root / "splits" / f"{split}.json", lambda file, text=text: file.write_text(text))
+        paths.replace(ROOT / "splits" / f"{split}.json", lambda file, text=text: file.write_text(text))
     people = {f"{person:03d}": scene.faces_of(f"{person:03d}") for person in tqdm(range(orl.PEOPLE), desc="landmarks")}
     missing = [name for name in ("deepfakes", "neural_textures") if not (WEIGHTS / f"{name}.safetensors").exists()]
     run = partial(jobs.run, workers=workers, setting="the workers of make")
-    list(run(_train, [(name, people, seed) for name in missing]))
+    list(run(_train, [(name, people) for name in missing]))
     pairs = [pair for split in orl.SPLITS.values() for pair in split]
-    todo = [(root, pair, {person: people[person] for person in pair}) for pair in pairs]
+    todo = [(pair, {person: people[person] for person in pair}) for pair in pairs]
     list(tqdm(run(_make_pair, todo), total=len(todo), desc="pairs forged"))
 
 
 def _make_pair(job):
-    make_pair(*job)
+    make_pair(ROOT, *job)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.fakes.forge import scene
-from lib.fakes.forge.learn import learn
+from lib.fakes.forge.deepfakes import conv, learn
 
 SIZE = 64  # side of the mouth patch that the network renders, in pixels
 FACE = 2 * SIZE  # side of the aligned face that the patch is cut from
@@ -22,16 +22,12 @@ STEPS, BATCH = 1000, 16
 class MouthRenderer(nn.Module):
     """A U-Net of two levels: (N, 3, 64, 64) from `network_input` -> mouth patches (N, 1, 64, 64) in [0, 1]."""
 
-    def __init__(self, width=16):
+    def __init__(self):
         super().__init__()
-
-        def block(inside, outside):
-            layers = [nn.Conv2d(inside, outside, 3, padding=1), nn.LeakyReLU(0.1)]
-            return nn.Sequential(*layers, nn.Conv2d(outside, outside, 3, padding=1), nn.LeakyReLU(0.1))
-
-        self.down = nn.ModuleList([block(3, width), block(width, 2 * width), block(2 * width, 4 * width)])
-        self.up = nn.ModuleList([block(6 * width, 2 * width), block(3 * width, width)])
-        self.last = nn.Conv2d(width, 1, 1)
+        block = lambda inside, outside: nn.Sequential(*conv(inside, outside), *conv(outside, outside))
+        self.down = nn.ModuleList([block(3, 16), block(16, 32), block(32, 64)])
+        self.up = nn.ModuleList([block(96, 32), block(48, 16)])
+        self.last = nn.Conv2d(16, 1, 1)
 
     def forward(self, x):
         skips = []
@@ -102,10 +98,7 @@ def render(model, targets, sources):
 
 
 def forge(model, targets, sources):
-    """Forge the targets' Faces with the mouths of the sources' most similar poses.
-
-    Returns scenes float32 (n, H, W) and the masks of what was changed, alike.
-    """
+    """Forge the targets' Faces with the mouths of the sources' most similar poses: scenes, masks as of `make.forge`."""
     driving = [scene.most_similar(face, sources) for face in targets]
     aligned = np.zeros((1 + len(targets), FACE, FACE), np.float32)
     aligned[:, ROWS, COLUMNS] = [mouth_mask(), *render(model, targets, driving)]

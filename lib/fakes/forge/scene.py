@@ -10,7 +10,6 @@ from lib.data.face_detectors import detector
 from lib.fakes import orl
 
 WIDTH, HEIGHT = 240, 256  # of a scene, in pixels
-ENLARGE = 2  # of the 92x112 photographs
 TEMPLATE = np.float32([[0.342, 0.462], [0.656, 0.460], [0.500, 0.641], [0.371, 0.825], [0.631, 0.823]])
 """Eyes, nose and mouth corners in the aligned face, as a share of its side (the template of ArcFace)."""
 
@@ -23,7 +22,7 @@ class Face:
     landmarks: np.ndarray
 
     def align(self, size):
-        """Return the 2x3 similarity that takes the scene to an aligned face of `size` pixels (least squares)."""
+        """Return the 2x3 matrix that takes the scene to an aligned face of `size` pixels: see `similarity`."""
         return similarity(self.landmarks, TEMPLATE * size)
 
     def aligned(self, size):
@@ -35,7 +34,7 @@ class Face:
 def faces_of(person):
     """Return the ten Faces of one person ("000" .. "039"): the ORL photographs with the face detector's landmarks."""
     find, faces = detector("mtcnn"), []
-    for path in (path for name, _, path in orl.orl_photographs() if name == person):
+    for path in [path for name, _, path in orl.orl_photographs() if name == person]:
         scene = enlarge(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
         _, scores, landmarks = find.detect(np.repeat(scene[..., None], 3, axis=2))
         if not len(scores):
@@ -45,18 +44,17 @@ def faces_of(person):
 
 
 def enlarge(photograph):
-    """Return a grey uint8 photograph as a scene: enlarged, with a border that leaves room for a x1.3 crop.
+    """Return a grey uint8 photograph as a scene: twice as large, with a border that leaves room for a x1.3 crop.
 
     The border mirrors the photograph and blurs it outwards, as broadcasters fill the sides of upright videos.
     """
-    scene = cv2.resize(photograph, None, fx=ENLARGE, fy=ENLARGE, interpolation=cv2.INTER_CUBIC)
+    scene = cv2.resize(photograph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     top, left = (HEIGHT - scene.shape[0]) // 2, (WIDTH - scene.shape[1]) // 2
     outside = cv2.copyMakeBorder(np.zeros_like(scene), top, top, left, left, cv2.BORDER_CONSTANT, value=1)
     away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     mirrored = cv2.copyMakeBorder(scene, top, top, left, left, cv2.BORDER_REFLECT_101)
     blurred = cv2.GaussianBlur(mirrored, None, 8)
-    share = np.clip(away / 8, 0, 1)
-    return np.uint8(np.rint(mirrored + share * (blurred - np.float32(mirrored))))
+    return np.uint8(np.rint(mirrored + np.clip(away / 8, 0, 1) * (blurred - np.float32(mirrored))))
 
 
 def warp(image, matrix, size, inverse=False):
@@ -72,15 +70,9 @@ def similarity(points, targets):
     """Return the 2x3 rotation, scale and shift that takes points (n, 2) nearest to targets (n, 2), least squares."""
     x, y = np.float64(points).T
     zero, one = np.zeros_like(x), np.ones_like(x)
-    rows = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
+    rows = np.block([[x, y], [-y, x], [one, zero], [zero, one]]).T
     a, b, shift_x, shift_y = np.linalg.lstsq(rows, np.float64(targets).T.ravel(), rcond=None)[0]
     return np.array([[a, -b, shift_x], [b, a, shift_y]])
-
-
-def affine(points, targets):
-    """Return the 2x3 affine map that takes points (n, 2) nearest to targets (n, 2), least squares."""
-    rows = np.column_stack([np.float64(points), np.ones(len(points))])
-    return np.linalg.lstsq(rows, np.float64(targets), rcond=None)[0].T
 
 
 def pose(face):
@@ -118,20 +110,24 @@ def match_colour(image, reference, mask):
     return (image - mean) * (wanted_spread / max(spread, 1e-6)) + wanted_mean
 
 
-def paste(face, aligned, mask):
-    """Blend an aligned forged face back into the scene of `face`.
+def in_scene(face, mask):
+    """Return a mask of the common frame, float32 (size, size), where it lies in the scene of `face`: (H, W)."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(mask, face.align(len(mask)), (WIDTH, HEIGHT), flags=flags)
 
-    aligned, mask: float32 (size, size), the mask in [0, 1]. Returns the forged scene and the mask in the scene.
-    """
-    matrix = face.align(len(mask))
-    size = (WIDTH, HEIGHT)
-    border = {"borderMode": cv2.BORDER_CONSTANT, "flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP}
-    in_scene = cv2.warpAffine(mask, matrix, size, **border)
-    forged = face.scene + in_scene * (warp(np.float32(aligned), matrix, size, inverse=True) - face.scene)
-    return np.clip(forged, 0, 1), in_scene
+
+def blend(face, forged, mask):
+    """Return the scene of `face` with a forged one in its place where the mask (H, W) in [0, 1] says so."""
+    return np.clip(face.scene + mask * (forged - face.scene), 0, 1)
 
 
 def paste_all(faces, aligned, mask):
-    """Return what `paste` does for each face and its aligned forgery: scenes and masks, both float32 (n, H, W)."""
-    pasted = [paste(face, forged, mask) for face, forged in zip(faces, aligned, strict=True)]
-    return tuple(map(np.stack, zip(*pasted, strict=True)))
+    """Blend aligned forgeries, (size, size) each, back into the scenes of their faces.
+
+    mask: float32 (size, size) in [0, 1]. Returns the forged scenes and the masks in them, both float32 (n, H, W).
+    """
+    forged, masks = [], [in_scene(face, mask) for face in faces]
+    for face, image, soft in zip(faces, aligned, masks, strict=True):
+        image = warp(np.float32(image), face.align(len(mask)), (WIDTH, HEIGHT), inverse=True)
+        forged.append(blend(face, image, soft))
+    return np.stack(forged), np.stack(masks)

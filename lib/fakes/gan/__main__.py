@@ -51,8 +51,8 @@ def _train(given, params):
 
 def _finetune(given, params):
     folder = paths.UNFINISHED / f"{given.name}_{given.kind}_{params.scale}"
-    sections = params.finetuning, params.generators, params.seed
-    print(finetune.finetune(given.name, given.kind, *sections, folder, weights=given.weights)[1])
+    task = given.name, given.kind, params.finetuning, params.generators, params.seed, folder
+    print(finetune.finetune(*task, weights=given.weights)[1])
 
 
 def _translate(given, params):

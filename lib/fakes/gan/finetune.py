@@ -28,12 +28,11 @@ KINDS = ("R", "A")
 
 
 class Profile(nn.Module):
-    """The azimuthal profile (N, rings) of grey images (N, 1, S, S) in [-1, 1], so that photographs' lie in [0, 1].
+    """The azimuthal profile (N, rings) of grey images (N, 1, S, S) in [-1, 1]; photographs have 0 to 1.
 
-    photographs: images (M, 1, S, S), whose mean profile goes from 0 to 1 and is `target`. The released codes scale the
-    profile of each image by its own least and greatest value, which hides an excess at the ends, where generators have
-    theirs. Images are seen as the 8-bit images that are made of them, whose rounding is all there is at frequencies
-    where faces have no power; gradients pass the rounding as if it were not there.
+    photographs: images (M, 1, S, S); their mean profile goes from 0 to 1 and is `target`. The released codes scale each
+    profile by its own least and greatest value, which hides an excess at the ends, where generators have theirs. Images
+    are rounded to 8 bits first: where faces have no power, the rounding is all there is. Gradients ignore the rounding.
     """
 
     def __init__(self, photographs, centre):
@@ -53,10 +52,7 @@ class Profile(nn.Module):
 
 
 class SpectralDiscriminator(nn.Module):
-    """Tell photographs by their spectra: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real.
-
-    One linear layer on the azimuthal profile: 725 numbers at 1024 px, 91 at 128.
-    """
+    """Tell photographs by their azimuthal profiles: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real."""
 
     def __init__(self, photographs):
         super().__init__()
@@ -77,15 +73,15 @@ def spectral_loss(profile, fake):
 class Finetuning(Training):
     """A Training, at full size from the start, that adds a spectral loss, R or A, to the generator's.
 
-    settings: the section `finetuning`; generators: the section `generators`, of which the penalties count; weights:
-    folder of the trained generators, whose sizes count.
+    settings, generators: the sections `finetuning` and, for the penalties, `generators`; weights: folder of the trained
+    generators, whose sizes count.
     """
 
     def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=gan_images.WEIGHTS):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        _, start = gan_images.read(name, weights)
-        sizes = {"latent": start["latent"], "widths": start["widths"], "kind": kind}
+        start = gan_images.load_generator(name, weights)
+        sizes = {"latent": start.latent, "widths": start.widths, "kind": kind}
         super().__init__(name, types.SimpleNamespace(**vars(generators) | vars(settings) | sizes), seed, device)
         self.kind, self.grows = kind, False
         for network in (self.generator, self.average):
@@ -95,10 +91,6 @@ class Finetuning(Training):
         self.critic_steps = torch.optim.Adam(self.critic.parameters(), settings.spectral_learning_rate, (0.0, 0.99))
         self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
         self.best = {"gap": float("inf"), "images": 0, "average": None}
-
-    @property
-    def total(self):
-        return int(1000 * self.settings.thousands)
 
     @property
     def parts(self):
@@ -118,18 +110,16 @@ class Finetuning(Training):
         return losses
 
     def train_generator(self, fake, growth):
-        if self.seen < 1000 * self.settings.alone:
-            return {}
-        return super().train_generator(fake, growth)
+        return {} if self.seen < 1000 * self.settings.alone else super().train_generator(fake, growth)
 
     def adversarial_loss(self, fake, growth):
         loss = super().adversarial_loss(fake, growth)
         if self.kind == "R":
             return loss + self.settings.weight * spectral_loss(self.profile, fake)
         self.critic.requires_grad_(False)
-        spectral = F.softplus(-self.critic(fake)).mean()
+        loss = 0.5 * (loss + F.softplus(-self.critic(fake)).mean())
         self.critic.requires_grad_(True)
-        return 0.5 * (loss + spectral)
+        return loss
 
     def step(self):
         """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
@@ -140,31 +130,23 @@ class Finetuning(Training):
         if self.seen % self.settings.report_every < self.settings.batch_size or self.seen >= self.total:
             losses["gap"] = self.gap()
             if losses["gap"] < self.best["gap"]:
-                weights = {key: value.clone() for key, value in self.average.state_dict().items()}
+                weights = copy.deepcopy(self.average.state_dict())
                 self.best = {"gap": losses["gap"], "images": self.seen, "average": weights}
         return losses
 
     @torch.no_grad()
     def gap(self, count=100):
-        """Return how far the spectrum of the averaged generator is from the photographs', in decibel."""
+        """Return how far the mean spectrum of `count` drawn faces is from that of photographs, in decibel."""
         drawn = gan_images.draw(copy.deepcopy(self.average).cpu(), np.arange(count))
         return gap(self.real_spectrum, mean_spectrum(drawn / 255))
-
-    def state_dict(self):
-        return super().state_dict() | {"best": self.best}
-
-    def load_state_dict(self, state):
-        super().load_state_dict(state)
-        self.best = state["best"]
 
 
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS, progress=True):
     """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
 
-    settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: {"gap_before",
-    "gap_after"}, the distance of the mean azimuthal power spectra of the photographs and of 100 drawn faces in decibel,
-    and "images". Raises FileNotFoundError for missing weights, ValueError for another kind or a `folder` with other
-    settings.
+    settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
+    "gap_after" in decibel, as of Finetuning.gap, and "images" seen. Raises FileNotFoundError for missing weights,
+    ValueError for another kind or a `folder` with other settings.
     """
     training = Finetuning(name, kind, settings, generators, seed, device(), weights)
     report = {"gap_before": training.gap()}

@@ -27,17 +27,10 @@ SOURCES = {"ProGAN": ("progan", {}), "StyleGAN": ("stylegan", {})}  # folder: we
 WEIGHTS = paths.DATA / "generators"
 
 
-def read(name, folder=WEIGHTS):
-    """Return (state_dict, config) of the weights NAME.safetensors; raises FileNotFoundError where they are missing."""
-    return on_disk.read(folder / f"{name}.safetensors", "run `dvc pull` or notebook 12")
-
-
 def load_generator(name, folder=WEIGHTS):
-    """Return the trained generator NAME.safetensors of a folder, in evaluation mode; raises as `read`."""
-    state, config = read(name, folder)
-    generator = build(config.get("architecture", name), config["latent"], config["widths"])
-    generator.load_state_dict(state)
-    return generator.eval().requires_grad_(False)
+    """Return the trained generator NAME.safetensors of a folder; raises FileNotFoundError where it is missing."""
+    make = lambda config: build(config.get("architecture", name), config["latent"], config["widths"])
+    return on_disk.load(folder / f"{name}.safetensors", "run `dvc pull` or notebook 12", make)
 
 
 def draw(generator, seeds, progress=False, **options):
@@ -52,6 +45,11 @@ def giveaways(images):
     return np.array([(_png_bytes(image), image.mean()) for image in images])
 
 
+def _png_bytes(image):
+    Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
+    return file.tell()
+
+
 def alike(candidates, wanted):
     """For each row of `wanted` (n, k) pick another row of `candidates` (m, k), all in all the closest; indices (n,).
 
@@ -61,34 +59,34 @@ def alike(candidates, wanted):
     return linear_sum_assignment(distance)[1]
 
 
-def make(
-    folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ",
-    splits=tuple(orl.SPLITS),
-):  # fmt: skip
+def make(folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ", splits=None):
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
-    fakes: (name of the weights, options of `sample`)}; real: folder of the photographs, those of the people of
-    `splits`. A generated face gets the split of the photograph it was chosen for. Grey 8-bit PNG, of the size that the
-    generators draw. Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
+    fakes: (name of the weights, options of `sample`)}; real, splits: as of `photographs`. A generated face gets the
+    split of the photograph it was chosen for. Grey 8-bit PNG, of the size that the generators draw.
+    Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
     """
     generators = {name: load_generator(name, weights) for name, _ in sources.values()}
     sizes = {name: side(len(generator.widths)) for name, generator in generators.items()}
-    size = max(sizes.values())
-    if size > min(sizes.values()):
+    if len(set(sizes.values())) > 1:
         raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
-    split_of = {person: split for split in splits for person in orl.people(split)}
-    photographs = orl.photographs_of(*splits)
-    photos = np.stack([orl.photo_square(path, size) for _, _, path in photographs])
-    splits = [split_of[person] for person, _, _ in photographs]
-    names = [f"{person}_{photo}" for person, photo, _ in photographs]
-    entries = [(real, *entry) for entry in zip(names, photos, splits, strict=True)]
-    seeds, looks = np.arange(factor * len(photos)) + seed, giveaways(photos)
+    entries, pictures = photographs(real, max(sizes.values()), splits or orl.SPLITS)
+    seeds, looks, kept = np.arange(factor * len(pictures)) + seed, giveaways(pictures), [split for *_, split in entries]
     for source, (name, options) in sources.items():
         images = draw(generators[name], seeds, progress, **options)
         chosen = alike(giveaways(images), looks)
-        entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, splits, strict=True)]
+        entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, kept, strict=True)]
     write_set(folder, entries)
+
+
+def photographs(source, size, splits):
+    """Return the photographs of the people of some splits as entries of `write_set` and as uint8 (n, size, size)."""
+    entries = [
+        (source, f"{person}_{photo}", orl.photo_square(path, size), orl.SPLIT_OF[person])
+        for person, photo, path in orl.photographs_of(*splits)
+    ]
+    return entries, np.stack([picture for _, _, picture, _ in entries])
 
 
 def write_set(folder, entries):
@@ -99,19 +97,13 @@ def write_set(folder, entries):
     unfinished, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "replaced"))
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(replaced, ignore_errors=True)
-    listed = {split: [] for split in orl.SPLITS}
-    for source, name, image, split in entries:
+    for source, name, image, _ in entries:
         write_png(unfinished / source / f"{name}.png", image)
-        listed[split].append(f"{source}/{name}.png")
     (unfinished / "splits").mkdir()
-    for split, names in listed.items():
-        (unfinished / "splits" / f"{split}.json").write_text(json.dumps(sorted(names), indent=0) + "\n")
+    for split in orl.SPLITS:
+        names = sorted(f"{source}/{name}.png" for source, name, _, at in entries if at == split)
+        (unfinished / "splits" / f"{split}.json").write_text(json.dumps(names, indent=0) + "\n")
     if folder.exists():
         folder.rename(replaced)
     unfinished.rename(folder)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _png_bytes(image):
-    Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
-    return file.tell()

@@ -1,13 +1,13 @@
-"""What ProGAN and StyleGAN share: equalised layers, progressive growth and the discriminator.
+"""ProGAN, and what StyleGAN and StyleGAN2 take from it: equalised layers, growth and the discriminator.
 
-Karras et al., "Progressive Growing of GANs" (ICLR 2018), called ProGAN below.
+Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and Variation" (ICLR 2018).
 
 Growth is one number: at 3 a network works at 4 * 2**3 = 32 pixels; at 2.25 the step from 16 to 32 pixels is faded in
-by a quarter.
+by a quarter. The `widths` of all networks are their channels at 4, 8, 16, ... pixels.
 """
 
-import itertools
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch import nn
 class EqualConv(nn.Conv2d):
     """Convolution ("same" padding) with equalised learning rate: weights N(0, 1), scaled by He's constant when used.
 
-    ProGAN, section 4.1.
+    Section 4.1.
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, gain=2.0, bias=True):
@@ -44,19 +44,19 @@ class EqualLinear(nn.Linear):
         return F.linear(x, self.weight * self.scale, self.bias * self.rate)
 
 
-def pixel_norm(x, epsilon=1e-8):
-    """Divide each pixel's feature vector (dimension 1) by its root mean square. ProGAN, section 4.2."""
-    return x * torch.rsqrt(x.square().mean(1, keepdim=True) + epsilon)
+def pixel_norm(x):
+    """Divide each pixel's feature vector (dimension 1) by its root mean square. Section 4.2."""
+    return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 
 
-def minibatch_stddev(x, group=4, epsilon=1e-8):
-    """Append one channel: the mean standard deviation within groups of `group` images. ProGAN, section 3.
+def minibatch_stddev(x, group=4):
+    """Append one channel: the mean standard deviation within groups of `group` images. Section 3.
 
     x: (N, C, H, W) -> (N, C + 1, H, W). A batch that `group` does not divide is one single group.
     """
     n, _, height, width = x.shape
     group = group if n % group == 0 else n
-    deviation = (x.unflatten(0, (group, -1)).var(0, unbiased=False) + epsilon).sqrt().mean((1, 2, 3))
+    deviation = (x.unflatten(0, (group, -1)).var(0, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     return torch.cat([x, deviation.repeat(group).view(n, 1, 1, 1).expand(n, 1, height, width)], 1)
 
 
@@ -80,28 +80,59 @@ def level_and_fade(growth, levels):
 
 
 def fade(coarse, fine, weight):
-    """Blend a coarse image (N, C, H, W), upsampled, with a fine one (N, C, 2H, 2W). ProGAN, Fig. 2."""
+    """Blend a coarse image (N, C, H, W), upsampled, with a fine one (N, C, 2H, 2W). Fig. 2."""
     return torch.lerp(F.interpolate(coarse, scale_factor=2), fine, weight)
 
 
-class Discriminator(nn.Module):
-    """ProGAN's discriminator, which StyleGAN keeps: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real.
+class ProGAN(nn.Module):
+    """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1]."""
 
-    widths: channels at 4, 8, 16, ... pixels.
-    """
+    def __init__(self, latent, widths):
+        super().__init__()
+        self.latent, self.widths = latent, list(widths)
+        self.start = EqualLinear(latent, 16 * widths[0], gain=1 / 8)  # the authors' gain: sqrt(2) / 4, squared
+        self.first = EqualConv(widths[0], widths[0], 3)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([EqualConv(below, width, 3), EqualConv(width, width, 3)]) for below, width in pairwise(widths)
+        )
+        self.to_grey = nn.ModuleList(EqualConv(width, 1, 1, gain=1.0) for width in widths)
+
+    def forward(self, z, growth=None):
+        level, weight = level_and_fade(growth, len(self.to_grey))
+        x = self.start(pixel_norm(z)).view(len(z), -1, 4, 4)
+        x = pixel_norm(F.leaky_relu(x, 0.2))
+        x = pixel_norm(F.leaky_relu(self.first(x), 0.2))
+        for block in self.blocks[:level]:
+            below, x = x, F.interpolate(x, scale_factor=2)
+            for conv in block:
+                x = pixel_norm(F.leaky_relu(conv(x), 0.2))
+        image = self.to_grey[level](x)
+        return image if weight == 1 else fade(self.to_grey[level - 1](below), image, weight)
+
+    def sample(self, count, generator=None):
+        """Draw `count` images in [-1, 1]."""
+        return self(normal((count, self.latent), self.first.weight, generator)).clamp(-1, 1)
+
+
+class Discriminator(nn.Module):
+    """ProGAN's discriminator, which StyleGAN keeps: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real."""
 
     def __init__(self, widths):
         super().__init__()
-        self.from_grey = nn.ModuleList(EqualConv(1, width, 1) for width in widths)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([EqualConv(width, width, 3), EqualConv(width, below, 3)])
-            for below, width in itertools.pairwise(widths)
-        )
+        self.build(widths)
         self.last = EqualConv(widths[0] + 1, widths[0], 3)
         self.dense = EqualLinear(16 * widths[0], widths[0])
         self.logit = EqualLinear(widths[0], 1, gain=1.0)
 
-    def forward(self, images, growth=None):
+    def build(self, widths):
+        """Make the layers of `features`."""
+        self.from_grey = nn.ModuleList(EqualConv(1, width, 1) for width in widths)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([EqualConv(width, width, 3), EqualConv(width, below, 3)]) for below, width in pairwise(widths)
+        )
+
+    def features(self, images, growth):
+        """Return what is left of images at 4 pixels: (N, widths[0], 4, 4)."""
         level, weight = level_and_fade(growth, len(self.from_grey))
         x = F.leaky_relu(self.from_grey[level](images), 0.2)
         for at in range(level, 0, -1):
@@ -111,6 +142,9 @@ class Discriminator(nn.Module):
             if at == level and weight < 1:
                 coarse = self.from_grey[level - 1](F.avg_pool2d(images, 2))
                 x = torch.lerp(F.leaky_relu(coarse, 0.2), x, weight)
-        x = F.leaky_relu(self.last(minibatch_stddev(x)), 0.2)
+        return x
+
+    def forward(self, images, growth=None):
+        x = F.leaky_relu(self.last(minibatch_stddev(self.features(images, growth))), 0.2)
         x = F.leaky_relu(self.dense(x.flatten(1)), 0.2)
         return self.logit(x).squeeze(1)

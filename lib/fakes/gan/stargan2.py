@@ -7,30 +7,14 @@ differs within it; a mapping network makes one of a latent vector, a style encod
 
 import itertools
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 DOMAINS = ("without glasses", "with glasses")
-
-
-class ResBlock(nn.Module):
-    """Two convolutions and a short cut, optionally with instance norm before each and at half the size after."""
-
-    def __init__(self, in_channels, out_channels, normalise=False, shrink=False):
-        super().__init__()
-        self.first, self.second = _conv(in_channels, in_channels), _conv(in_channels, out_channels)
-        self.skip = _conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
-        self.norms = nn.ModuleList(
-            nn.InstanceNorm2d(in_channels, affine=True) if normalise else nn.Identity() for _ in range(2)
-        )
-        self.shrink = nn.AvgPool2d(2) if shrink else nn.Identity()
-
-    def forward(self, x):
-        y = self.shrink(self.first(F.leaky_relu(self.norms[0](x), 0.2)))
-        y = self.second(F.leaky_relu(self.norms[1](y), 0.2))
-        return (self.shrink(self.skip(x)) + y) / math.sqrt(2)
+halve, double = partial(nn.AvgPool2d, 2), partial(nn.Upsample, scale_factor=2)
 
 
 class AdaptiveNorm(nn.Module):
@@ -45,20 +29,24 @@ class AdaptiveNorm(nn.Module):
         return (1 + scale) * self.norm(x) + bias
 
 
-class StyledBlock(nn.Module):
-    """ResBlock with adaptive instance norm, optionally at twice the size after."""
+class ResBlock(nn.Module):
+    """Two convolutions and a short cut; `norm` makes the layer before each, `before` and `after` change the size.
 
-    def __init__(self, in_channels, out_channels, style, enlarge=False):
+    channels: of what comes in, between the convolutions and of what goes out.
+    """
+
+    def __init__(self, channels, norm=nn.Identity, before=nn.Identity, after=nn.Identity):
         super().__init__()
-        self.first, self.second = _conv(in_channels, out_channels), _conv(out_channels, out_channels)
-        self.skip = _conv(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
-        self.norms = nn.ModuleList([AdaptiveNorm(in_channels, style), AdaptiveNorm(out_channels, style)])
-        self.enlarge = nn.Upsample(scale_factor=2) if enlarge else nn.Identity()
+        inside, between, outside = channels
+        self.first, self.second = _conv(inside, between), _conv(between, outside)
+        self.skip = _conv(inside, outside, 1) if inside != outside else nn.Identity()
+        self.norms = nn.ModuleList([norm(inside), norm(between)])
+        self.before, self.after = before(), after()
 
-    def forward(self, x, style):
-        y = self.first(self.enlarge(F.leaky_relu(self.norms[0](x, style), 0.2)))
-        y = self.second(F.leaky_relu(self.norms[1](y, style), 0.2))
-        return (self.skip(self.enlarge(x)) + y) / math.sqrt(2)
+    def forward(self, x, *style):
+        y = self.first(self.before(F.leaky_relu(self.norms[0](x, *style), 0.2)))
+        y = self.second(F.leaky_relu(self.norms[1](self.after(y), *style), 0.2))
+        return (self.after(self.skip(self.before(x))) + y) / math.sqrt(2)
 
 
 class Generator(nn.Module):
@@ -70,19 +58,18 @@ class Generator(nn.Module):
     def __init__(self, style, widths):
         super().__init__()
         least = min(2, len(widths) - 2)
-        pairs = list(itertools.pairwise(widths[least:]))
+        inner, pairs = widths[least], list(itertools.pairwise(widths[least:]))
+        plain, adaptive = partial(nn.InstanceNorm2d, affine=True), partial(AdaptiveNorm, style=style)
         self.from_grey = _conv(1, widths[-1])
         self.encode = nn.Sequential(
-            *(ResBlock(width, below, normalise=True, shrink=True) for below, width in reversed(pairs)),
-            ResBlock(widths[least], widths[least], normalise=True),
+            *(ResBlock((width, width, below), plain, after=halve) for below, width in reversed(pairs)),
+            ResBlock((inner, inner, inner), plain),
         )
         self.decode = nn.ModuleList(
-            [StyledBlock(widths[least], widths[least], style)]
-            + [StyledBlock(below, width, style, enlarge=True) for below, width in pairs]
+            [ResBlock((inner, inner, inner), adaptive)]
+            + [ResBlock((below, width, width), adaptive, before=double) for below, width in pairs]
         )
-        self.to_grey = nn.Sequential(
-            nn.InstanceNorm2d(widths[-1], affine=True), nn.LeakyReLU(0.2), _conv(widths[-1], 1, 1)
-        )
+        self.to_grey = nn.Sequential(plain(widths[-1]), nn.LeakyReLU(0.2), _conv(widths[-1], 1, 1))
 
     def forward(self, images, styles):
         x = self.encode(self.from_grey(images))
@@ -111,7 +98,7 @@ class Reader(nn.Module):
     def __init__(self, out, widths):
         super().__init__()
         pairs = list(itertools.pairwise(widths))
-        blocks = [ResBlock(width, below, shrink=True) for below, width in reversed(pairs)]
+        blocks = [ResBlock((width, width, below), after=halve) for below, width in reversed(pairs)]
         last = nn.Conv2d(widths[0], widths[0], 4)
         self.shared = nn.Sequential(
             _conv(1, widths[-1]), *blocks, nn.LeakyReLU(0.2), _he(last), nn.LeakyReLU(0.2), nn.Flatten()

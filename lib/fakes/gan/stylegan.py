@@ -10,15 +10,10 @@ from lib.fakes.gan.layers import EqualConv, EqualLinear, fade, level_and_fade, n
 
 
 class Mapping(nn.Sequential):
-    """The mapping network f: latent vectors z (N, latent) -> styles w (N, latent). Section 2.
+    """The mapping network f: latent vectors z (N, latent) -> styles w (N, latent). Section 2."""
 
-    rate: multiplies the learning rate (the paper's is 0.01, for 8 layers).
-    """
-
-    def __init__(self, latent, layers, rate):
-        super().__init__(
-            *(m for _ in range(layers) for m in (EqualLinear(latent, latent, rate=rate), nn.LeakyReLU(0.2)))
-        )
+    def __init__(self, latent):
+        super().__init__(*(m for _ in range(8) for m in (EqualLinear(latent, latent, rate=0.01), nn.LeakyReLU(0.2))))
 
     def forward(self, z):
         return super().forward(pixel_norm(z))
@@ -44,44 +39,46 @@ class StyledLayer(nn.Module):
         return adain(x, *self.style(w)[:, :, None, None].chunk(2, 1))
 
 
-def adain(x, scale, bias, epsilon=1e-8):
+def adain(x, scale, bias):
     """Adaptive instance normalisation (Eq. 1): each map of x (N, C, H, W) gets the style's deviation and mean.
 
     The scale is learned as a difference from 1; scale and bias are (N, C, 1, 1).
     """
     variance, mean = torch.var_mean(x, (2, 3), unbiased=False, keepdim=True)
-    gain = (1 + scale) * torch.rsqrt(variance + epsilon)
+    gain = (1 + scale) * torch.rsqrt(variance + 1e-8)
     return x * gain + (bias - mean * gain)
 
 
 class StyleGAN(nn.Module):
     """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1].
 
-    latent: length of z and w. widths: channels at 4, 8, 16, ... pixels. mixing: share of the training images drawn
-    from two styles that meet at a random layer (style mixing, section 3.1). Maps are doubled in size by bilinear
-    interpolation, which equals the paper's nearest neighbour followed by its [1, 2, 1] blur away from the border.
+    latent: length of z and w. Maps are doubled in size by bilinear interpolation, which equals the paper's nearest
+    neighbour followed by its [1, 2, 1] blur away from the border.
     """
 
-    def __init__(self, latent, widths, mixing=0.9, mapping_layers=8, mapping_rate=0.01):
-        super().__init__()
-        self.latent, self.widths, self.mixing = latent, list(widths), mixing
-        self.mapping = Mapping(latent, mapping_layers, mapping_rate)
-        self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
-        pairs = [(None, widths[0]), *itertools.pairwise(widths)]
-        self.blocks = nn.ModuleList(
-            nn.ModuleList([StyledLayer(below, width, latent), StyledLayer(width, width, latent)])
-            for below, width in pairs
-        )
-        self.to_grey = nn.ModuleList(EqualConv(width, 1, 1, gain=1.0) for width in widths)
-        self.register_buffer("mean_style", torch.zeros(latent))
+    mixing = 0.9  # share of the training images drawn from two styles that meet at a random layer, section 3.1
+    start = staticmethod(torch.ones)
 
-    @property
-    def layers(self):
-        """Number of layers that take a style: two a resolution."""
-        return 2 * len(self.blocks)
+    def __init__(self, latent, widths):
+        super().__init__()
+        self.latent, self.widths = latent, list(widths)
+        self.mapping = Mapping(latent)
+        self.constant = nn.Parameter(self.start(1, widths[0], 4, 4))
+        self.blocks = nn.ModuleList(self.block(below, width) for below, width in itertools.pairwise([None, *widths]))
+        self.to_grey = nn.ModuleList(map(self.grey, widths))
+        self.register_buffer("mean_style", torch.zeros(latent))
+        self.layers = 2 * len(widths)  # that take a style
+
+    def block(self, below, width):
+        """Make the layers of one size, of so many channels; `below` has those of the size below, None for the first."""
+        return nn.ModuleList([StyledLayer(below, width, self.latent), StyledLayer(width, width, self.latent)])
+
+    def grey(self, width):
+        """Make the layer that draws an image of maps of so many channels."""
+        return EqualConv(width, 1, 1, gain=1.0)
 
     def synthesise(self, styles, growth=None, generator=None):
-        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise inputs."""
+        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise."""
         level, weight = level_and_fade(growth, len(self.to_grey))
         x = self.constant.expand(len(styles), -1, -1, -1)
         for at in range(level + 1):

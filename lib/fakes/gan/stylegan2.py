@@ -1,8 +1,8 @@
 """StyleGAN2: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (CVPR 2020).
 
-What it changes in StyleGAN: styles scale the weights of a convolution, not its output, and are then divided out again
-(demodulation); images are sums over all sizes (skip connections) instead of growing; the discriminator is residual.
-Path length regularisation is left out.
+What it changes in StyleGAN: styles scale the weights of a convolution, not its output, and the outputs are brought back
+to unit norm (demodulation); images are sums over all sizes (skip connections) instead of growing; the discriminator is
+residual. Path length regularisation is left out.
 """
 
 import itertools
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lib.fakes.gan.layers import EqualConv, EqualLinear, minibatch_stddev, normal
-from lib.fakes.gan.stylegan import Mapping, StyleGAN
+from lib.fakes.gan.layers import Discriminator, EqualConv, EqualLinear, normal
+from lib.fakes.gan.stylegan import StyleGAN
 
 
 class ModulatedConv(nn.Module):
@@ -54,7 +54,7 @@ class ModulatedLayer(nn.Module):
 
 
 class ToGrey(nn.Module):
-    """A 1x1 convolution to one channel, modulated, not demodulated: what a size adds to the image."""
+    """What a size adds to the image: a 1x1 convolution to one channel, modulated, not demodulated."""
 
     def __init__(self, in_channels, latent):
         super().__init__()
@@ -68,32 +68,21 @@ class ToGrey(nn.Module):
 class StyleGAN2(StyleGAN):
     """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1].
 
-    latent: length of z and w. widths: channels at 4, 8, 16, ... pixels. mixing, mapping: as in StyleGAN. One layer at 4
-    pixels and two at each further size take a style each, and the last image its own, so that there are as many as in
+    One layer at 4 pixels and two at each further size take a style each, and the last image its own: as many as in
     StyleGAN. Images and maps are doubled by bilinear interpolation, the paper's [1, 3, 3, 1] filter.
     """
 
-    def __init__(self, latent, widths, mixing=0.9, mapping_layers=8, mapping_rate=0.01):
-        nn.Module.__init__(self)
-        self.latent, self.widths, self.mixing = latent, list(widths), mixing
-        self.mapping = Mapping(latent, mapping_layers, mapping_rate)
-        self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
-        first = nn.ModuleList([ModulatedLayer(widths[0], widths[0], latent)])
-        self.blocks = nn.ModuleList(
-            [first]
-            + [
-                nn.ModuleList([ModulatedLayer(below, width, latent), ModulatedLayer(width, width, latent)])
-                for below, width in itertools.pairwise(widths)
-            ]
-        )
-        self.to_grey = nn.ModuleList(ToGrey(width, latent) for width in widths)
-        self.register_buffer("mean_style", torch.zeros(latent))
+    start = staticmethod(torch.randn)
+
+    def block(self, below, width):
+        pairs = [(below, width), (width, width)] if below else [(width, width)]
+        return nn.ModuleList(ModulatedLayer(*pair, self.latent) for pair in pairs)
+
+    def grey(self, width):
+        return ToGrey(width, self.latent)
 
     def synthesise(self, styles, growth=None, generator=None):
-        """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise inputs.
-
-        growth is there for the sake of networks that grow: this one does not.
-        """
+        """Draw images as StyleGAN does, but always of the full size, whatever `growth` is."""
         x, image, at = self.constant.expand(len(styles), -1, -1, -1), None, 0
         for block, to_grey in zip(self.blocks, self.to_grey, strict=True):
             if image is not None:
@@ -106,14 +95,10 @@ class StyleGAN2(StyleGAN):
         return image
 
 
-class ResidualDiscriminator(nn.Module):
-    """StyleGAN2's discriminator: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real. Fig. 7(c).
+class ResidualDiscriminator(Discriminator):
+    """StyleGAN2's discriminator: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real. Fig. 7(c)."""
 
-    widths: channels at 4, 8, 16, ... pixels.
-    """
-
-    def __init__(self, widths):
-        super().__init__()
+    def build(self, widths):
         self.from_grey = EqualConv(1, widths[-1], 1)
         self.blocks = nn.ModuleList(
             nn.ModuleList(
@@ -121,15 +106,10 @@ class ResidualDiscriminator(nn.Module):
             )
             for below, width in itertools.pairwise(widths)
         )
-        self.last = EqualConv(widths[0] + 1, widths[0], 3)
-        self.dense = EqualLinear(16 * widths[0], widths[0])
-        self.logit = EqualLinear(widths[0], 1, gain=1.0)
 
-    def forward(self, images, growth=None):
+    def features(self, images, growth):
         x = F.leaky_relu(self.from_grey(images), 0.2)
         for first, second, skip in reversed(self.blocks):
             y = F.leaky_relu(second(F.leaky_relu(first(x), 0.2)), 0.2)
             x = (F.avg_pool2d(y, 2) + skip(F.avg_pool2d(x, 2))) / math.sqrt(2)
-        x = F.leaky_relu(self.last(minibatch_stddev(x)), 0.2)
-        x = F.leaky_relu(self.dense(x.flatten(1)), 0.2)
-        return self.logit(x).squeeze(1)
+        return x

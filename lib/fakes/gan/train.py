@@ -1,10 +1,8 @@
 """ProGAN, StyleGAN and StyleGAN2 learn to draw faces.
 
-All are trained alike, the first two by progressive growing, StyleGAN2 at full size from the start, with the loss that
-StyleGAN moved to: non-saturating logistic loss and R1 (Mescheder et al., 2018), not ProGAN's WGAN-GP, which needs more
-discriminator steps for the same faces. A few hundred photographs would be learned by heart, so the discriminator sees
-real and generated images through the same random, differentiable shifts in place, brightness and contrast (DiffAugment,
-Zhao et al., 2020).
+The first two grow, StyleGAN2 has its full size from the start. The loss of all three is the one StyleGAN moved to,
+non-saturating logistic loss and R1: ProGAN's WGAN-GP needs more discriminator steps for the same faces. A few hundred
+photographs would be learned by heart, so the discriminator sees real and generated images through `augment`.
 """
 
 import bisect
@@ -19,8 +17,7 @@ import torch.nn.functional as F
 from lib import paths
 from lib.data import image
 from lib.fakes import orl, weights
-from lib.fakes.gan.layers import Discriminator, side
-from lib.fakes.gan.progan import ProGAN
+from lib.fakes.gan.layers import Discriminator, ProGAN, side
 from lib.fakes.gan.stylegan import StyleGAN
 from lib.fakes.gan.stylegan2 import ResidualDiscriminator, StyleGAN2
 from lib.fakes.gan.training import Training as SharedTraining
@@ -34,7 +31,7 @@ SHEET = (4, 8)  # rows and columns of the sheet of faces that each checkpoint dr
 
 def training_images(size, splits=("train",)):
     """All photographs of the people of some splits as float (N, 1, size, size) in [-1, 1]; 240 are of "train"."""
-    return torch.stack([orl.photo_tensor(path, size) for _, _, path in orl.photographs_of(*splits)])
+    return from_uint8([orl.photo_square(path, size) for *_, path in orl.photographs_of(*splits)])
 
 
 def build(name, latent, widths):
@@ -55,8 +52,8 @@ def growth_at(seen, thousands, fade):
 def augment(images):
     """Shift each image by up to an eighth, and change its brightness and contrast a little, at random; differentiable.
 
-    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), but
-    with less change of brightness and contrast: what the discriminator cannot see, the generator does not learn.
+    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with
+    smaller changes: what the discriminator cannot see, the generator does not learn.
     """
     n, _, size, _ = images.shape
     brightness, contrast = 0.4 * torch.rand(2, n, 1, 1, 1, device=images.device) - 0.2
@@ -92,26 +89,16 @@ def r1(discriminator, images, growth):
 
 
 class Training(SharedTraining):
-    """One training of a generator, one of GENERATORS.
-
-    settings: the section `generators`. splits: whose photographs teach the generator, the people of these splits.
-    """
+    """The training of `name`, one of GENERATORS, on people of `splits`; settings: the section `generators`."""
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
         self.name, self.grows, levels = name, name != "stylegan2", len(settings.widths)
         generator = build(name, settings.latent, settings.widths)
         discriminator = (Discriminator if self.grows else ResidualDiscriminator)(settings.widths)
-        images = training_images(side(levels), splits)
-        super().__init__(settings, seed, device, generator, discriminator, images)
-        self.optimisers = [
-            torch.optim.Adam(network.parameters(), betas=(0.0, 0.99), fused=True)
-            for network in (self.generator, self.discriminator)
-        ]
-
-    @property
-    def total(self):
-        return int(1000 * sum(self.settings.thousands))
+        super().__init__(settings, seed, device, generator, discriminator, training_images(side(levels), splits))
+        networks = self.generator, self.discriminator
+        self.optimisers = [torch.optim.Adam(n.parameters(), betas=(0.0, 0.99), fused=True) for n in networks]
 
     @property
     def growth(self):
@@ -126,14 +113,12 @@ class Training(SharedTraining):
     def update(self, step):
         s, growth = self.settings, self.growth
         for optimiser in self.optimisers:
+            optimiser.zero_grad()
             optimiser.param_groups[0]["lr"] = self.learning_rate(growth)
         real = real_batch(self.images, s.batch_size, growth)
         with self.autocast():
             fake = self.generator(torch.randn(s.batch_size, s.latent, device=self.device), growth)
-        losses = self.train_discriminator(real, fake.detach(), growth, step) | self.train_generator(fake, growth)
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
-        return losses
+        return self.train_discriminator(real, fake.detach(), growth, step) | self.train_generator(fake, growth)
 
     def train_discriminator(self, real, fake, growth, step):
         """Take one step of the discriminator on images (N, 1, S, S) in [-1, 1]; returns its losses as floats."""
@@ -147,13 +132,11 @@ class Training(SharedTraining):
             weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
             (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
         self.optimisers[1].step()
-        sign = logits_real.detach().sign().mean().item()
-        return {"loss_discriminator": loss.item(), "real_logit_sign": sign}
+        return {"loss_discriminator": loss.item(), "real_logit_sign": logits_real.detach().sign().mean().item()}
 
     def train_generator(self, fake, growth):
         """Take one step of the generator that drew `fake`; returns its losses as floats."""
-        loss = self.adversarial_loss(fake, growth)
-        loss.backward()
+        (loss := self.adversarial_loss(fake, growth)).backward()
         self.optimisers[0].step()
         return {"loss_generator": loss.item()}
 
@@ -173,7 +156,12 @@ class Training(SharedTraining):
             torch.manual_seed(1)
             images = self.average(torch.randn(rows * columns, self.average.latent).to(self.device), growth)
         faces = to_uint8(F.interpolate(images, self.images.shape[-1]))
-        return np.concatenate([np.concatenate(list(row), 1) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+        return np.vstack([np.hstack(row) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+
+
+def from_uint8(images):
+    """Grey uint8 images (N, H, W) -> float32 tensor (N, 1, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.stack(images))[:, None].float() / 127.5 - 1
 
 
 def to_uint8(images):
@@ -182,10 +170,7 @@ def to_uint8(images):
 
 
 def train(name, settings, seed, folder, progress=True, splits=("train",)):
-    """Train generator `name` to its end, or go on with the training that `folder` holds; returns the Training.
-
-    Raises ValueError where the training in `folder` has other settings.
-    """
+    """Return the Training of generator `name`, at its end, from the state in `folder` on; raises as Training.run."""
     return Training(name, settings, seed, device(), splits).run(folder, name, progress)
 
 
@@ -199,7 +184,7 @@ def export(name, training, folder, to=WEIGHTS):
     history, ends = pd.DataFrame(training.history), 1000 * np.cumsum(training.settings.thousands)
     seen = [history["images"][history["images"] <= end].max() for end in ends[ends <= training.seen]]
     sheets = [image.read_image(folder / f"{images:07d}.png")[..., 0] for images in seen]
-    image.write_png(to / f"{name}.png", np.concatenate([sheet[: len(sheet) // SHEET[0]] for sheet in sheets]))
+    image.write_png(to / f"{name}.png", np.vstack([sheet[: len(sheet) // SHEET[0]] for sheet in sheets]))
 
 
 def write_weights(generator, path, **config):

@@ -4,6 +4,7 @@ import copy
 import json
 import time
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -16,8 +17,8 @@ class Training:
     """Networks, optimisers and progress of one training; one step = one batch for each network.
 
     generator: what draws the images, `average`: its running mean. images: (N, 1, S, S) in [-1, 1] to learn from.
-    A subclass sets `optimisers` and `total` (images to see), and has `update(step)`, which trains on one batch and
-    returns the losses as a dict of floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
+    A subclass sets `optimisers`, and has `update(step)`, which trains on one batch and returns the losses as a dict of
+    floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
     """
 
     growth = None
@@ -28,12 +29,9 @@ class Training:
         self.generator, self.discriminator = generator.to(**layout), discriminator.to(**layout)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.images = images.to(self.device)
-        self.seen, self.history = 0, []
-
-    @property
-    def config(self):
-        """What a training must have in common with one that it goes on from, as text."""
-        return json.dumps(self.settings, default=vars)
+        self.seen, self.total = 0, int(1000 * np.sum(settings.thousands))  # images
+        self.history, self.best = [], None
+        self.config = json.dumps(settings, default=vars)  # what a training must share with one that it goes on from
 
     @property
     def parts(self):
@@ -41,11 +39,11 @@ class Training:
         return [self.generator, self.discriminator, self.average, *self.optimisers]
 
     def state_dict(self):
-        state = {"config": self.config, "seen": self.seen, "history": self.history}
-        return state | {"parts": [part.state_dict() for part in self.parts]}
+        kept = {"config": self.config, "seen": self.seen, "history": self.history, "best": self.best}
+        return kept | {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state):
-        self.seen, self.history = state["seen"], state["history"]
+        self.seen, self.history, self.best = state["seen"], state["history"], state.get("best")
         for part, saved in zip(self.parts, state["parts"], strict=True):
             part.load_state_dict(saved)
 
@@ -55,20 +53,16 @@ class Training:
         torch.manual_seed((self.seed << 32) + step)  # a resumed run draws what an unbroken one would have drawn
         losses = self.update(step)
         self.seen += self.settings.batch_size
-        self._average()
+        half_life = min(1000 * self.settings.average_thousands, 0.1 * self.seen)
+        weight = 1 - 0.5 ** (self.settings.batch_size / half_life)
+        for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(value.detach(), weight)
+        for mean, value in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+            mean.copy_(value)
         return losses
 
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16)
-
-    @torch.no_grad()
-    def _average(self):
-        half_life = min(1000 * self.settings.average_thousands, 0.1 * self.seen)
-        weight = 1 - 0.5 ** (self.settings.batch_size / half_life)
-        for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            mean.lerp_(value, weight)
-        for mean, value in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            mean.copy_(value)
 
     def run(self, folder, name, progress=True):
         """Take the steps that are lacking, from the state that `folder` holds on, and return this training.

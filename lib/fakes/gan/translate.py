@@ -2,8 +2,7 @@
 
 The losses are those of Choi et al. (CVPR 2020), section 2.2. By turns, the style of a step comes from latent vectors or
 from reference photographs; of the latter only the generator and the discriminator learn, as in the released code. The
-discriminator sees images through the shifts of `lib.fakes.gan.train.augment`, or it would learn 240 photographs by
-heart.
+discriminator sees images through `augment`, or it would learn 240 photographs by heart.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ from lib.fakes import orl, weights
 from lib.fakes.gan import images
 from lib.fakes.gan.layers import side
 from lib.fakes.gan.stargan2 import Reader, StarGAN2
-from lib.fakes.gan.train import augment, flip, r1, to_uint8
+from lib.fakes.gan.train import augment, flip, from_uint8, r1, to_uint8, training_images
 from lib.fakes.gan.training import Training
 from lib.training.device import device
 
@@ -27,35 +26,31 @@ GLASSES = {
 
 
 class Translating(Training):
-    """One training of a StarGAN2. settings: the section `translation`."""
+    """One training of a StarGAN2; settings: the section `translation`."""
 
     def __init__(self, settings, seed, device="cpu"):
         torch.manual_seed(seed)
-        photographs = orl.photographs_of("train")
-        images = torch.stack([orl.photo_tensor(path, side(len(settings.widths))) for *_, path in photographs])
         self.model = StarGAN2(settings.latent, settings.style, settings.widths)
+        images = training_images(side(len(settings.widths)))
         super().__init__(settings, seed, device, self.model, Reader(1, settings.widths), images)
-        self.domains = torch.tensor([domain_of(person, photo) for person, photo, _ in photographs]).to(self.device)
-        rates = {self.model.generator: settings.learning_rate, self.model.mapping: settings.mapping_learning_rate,
-                 self.model.encoder: settings.learning_rate, self.discriminator: settings.learning_rate}  # fmt: skip
+        domains = [domain_of(person, photo) for person, photo, _ in orl.photographs_of("train")]
+        self.domains = torch.tensor(domains).to(self.device)
+        networks = self.model.generator, self.model.mapping, self.model.encoder, self.discriminator
+        rates = [settings.learning_rate, settings.mapping_learning_rate, *[settings.learning_rate] * 2]
         self.optimisers = [
             torch.optim.Adam(network.parameters(), rate, (0.0, 0.99), weight_decay=1e-4)
-            for network, rate in rates.items()
+            for network, rate in zip(networks, rates, strict=True)
         ]
 
-    @property
-    def total(self):
-        return int(1000 * self.settings.thousands)
-
     def update(self, step):
-        s = self.settings
-        real, domains = self._draw(torch.randint(len(self.images), (s.batch_size,)))
-        wanted = torch.randint(2, (s.batch_size,), device=self.device)
+        count = self.settings.batch_size
+        real, domains = self._draw(torch.randint(len(self.images), (count,)))
+        wanted = torch.randint(2, (count,), device=self.device)
         by_latent = step % 2 == 0
         if by_latent:
-            sources = torch.randn(2, s.batch_size, s.latent, device=self.device)
+            sources = torch.randn(2, count, self.settings.latent, device=self.device)
         else:
-            sources = torch.stack([self._of_domains(wanted) for _ in range(2)])
+            sources = [self._of_domains(wanted) for _ in range(2)]
         losses = self._train_discriminator(real, domains, wanted, sources[0], by_latent, step)
         return losses | self._train_generator(real, domains, wanted, sources, by_latent)
 
@@ -86,18 +81,17 @@ class Translating(Training):
             with torch.no_grad():
                 varied = model.generator(real, other)
             read, again = model.encoder(fake, wanted), model.generator(fake, model.encoder(real, domains))
-        adversarial = F.softplus(-logits.float()).mean()
-        pairs = {"style": (read, style), "diversity": (fake, varied), "cycle": (again, real)}
-        terms = {key: F.l1_loss(*(x.float() for x in pair)) for key, pair in pairs.items()}
+        terms = {"generator": F.softplus(-logits.float()).mean()}
+        for key, pair in {"style": (read, style), "diversity": (fake, varied), "cycle": (again, real)}.items():
+            terms[key] = F.l1_loss(*(x.float() for x in pair))
         diversity = s.diversity_weight * (1 - self.seen / self.total)  # falls to nothing, as in the paper
-        loss = adversarial + s.style_weight * terms["style"] - diversity * terms["diversity"]
+        loss = terms["generator"] + s.style_weight * terms["style"] - diversity * terms["diversity"]
         loss = loss + s.cycle_weight * terms["cycle"]
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         for optimiser in self.optimisers[: 3 if by_latent else 1]:
             optimiser.step()
-        return {"loss_generator": adversarial.item()} | {f"loss_{key}": term.item() for key, term in terms.items()}
+        return {f"loss_{key}": term.item() for key, term in terms.items()}
 
     def _styles(self, source, domains, by_latent):
         return (self.model.mapping if by_latent else self.model.encoder)(source, domains)
@@ -118,7 +112,7 @@ class Translating(Training):
         random = torch.Generator().manual_seed(1)
         z = torch.randn(3, 1, self.settings.latent, generator=random).expand(-1, count, -1).to(self.device)
         rows = [real, *(self.average.translate(real, domains, z=row) for row in z)]
-        return np.concatenate([np.concatenate(list(to_uint8(row)), 1) for row in rows])
+        return np.vstack([np.hstack(to_uint8(row)) for row in rows])
 
 
 def domain_of(person, photo):
@@ -127,10 +121,7 @@ def domain_of(person, photo):
 
 
 def train(settings, seed, folder, progress=True):
-    """Train to the end, or go on with the training that `folder` holds; returns the Translating.
-
-    Raises ValueError where the training in `folder` has other settings.
-    """
+    """Return a Translating, trained to its end from the state in `folder` on; raises as Training.run."""
     return Translating(settings, seed, device()).run(folder, "stargan2", progress)
 
 
@@ -141,10 +132,7 @@ def export(model, path):
 
 def load(path):
     """Read a StarGAN2 that `export` wrote, in evaluation mode. Raises FileNotFoundError where there is none."""
-    state, config = weights.read(path, "`python -m lib.fakes.gan translate` makes them")
-    model = StarGAN2(**config)
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
+    return weights.load(path, "`python -m lib.fakes.gan translate` makes them", lambda config: StarGAN2(**config))
 
 
 def make(folder, model, seed=0, factor=1, real="CelebA-HQ"):
@@ -153,17 +141,14 @@ def make(folder, model, seed=0, factor=1, real="CelebA-HQ"):
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
     """
-    size = side(len(model.config["widths"]))
-    photographs = orl.photographs_of("test")
-    pictures = np.stack([orl.photo_square(path, size) for *_, path in photographs])
-    looks = images.giveaways(pictures)
-    entries = []
-    for index, (person, photo, path) in enumerate(photographs):
+    entries, pictures = images.photographs(real, side(len(model.config["widths"])), ["test"])
+    looks, translated = images.giveaways(pictures), []
+    for index, (_, name, picture, split) in enumerate(entries):
+        person, photo = map(int, name.split("_"))
         domains = torch.full((factor,), 1 - domain_of(person, photo))
         random = torch.Generator().manual_seed((seed << 32) + index)
         z = torch.randn(factor, model.config["latent"], generator=random)
-        drawn = to_uint8(model.translate(orl.photo_tensor(path, size).expand(factor, -1, -1, -1), domains, z=z))
+        drawn = to_uint8(model.translate(from_uint8([picture] * factor), domains, z=z))
         distance = np.abs((images.giveaways(drawn) - looks[index]) / looks.std(0)).sum(1)
-        name = f"{person}_{photo}"
-        entries += [(real, name, pictures[index], "test"), ("StarGAN2", name, drawn[distance.argmin()], "test")]
-    images.write_set(folder, entries)
+        translated.append(("StarGAN2", name, drawn[distance.argmin()], split))
+    images.write_set(folder, entries + translated)

@@ -33,9 +33,8 @@ class Task(ctypes.Structure):
 def library():
     """Return the compiled kernels as a ctypes library, built where no earlier build fits; None where that fails.
 
-    A failure is told once, in one line. The build directory is that of torch.utils.cpp_extension, which the
-    environment variable TORCH_EXTENSIONS_DIR moves. Its `load` is not used: it needs ninja, and a build that is killed
-    leaves a lock for which all later processes wait.
+    A failure is told once, in one line. TORCH_EXTENSIONS_DIR moves the build directory, as for PyTorch's extensions.
+    torch.utils.cpp_extension.load is not used: it needs ninja, and a killed build leaves a lock that blocks later ones.
     """
     try:
         return ctypes.CDLL(str(_build()))

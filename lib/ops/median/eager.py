@@ -14,25 +14,25 @@ def forward(x, weight, bias, size, needs_index):
 
     The index, uint8, is None unless asked for: row * size + column of the first neighbour that equals the median.
     """
-    padded = _reflect(x, size // 2)
+    padded = reflect(x, size // 2)
     networks = (sort_network(size), median_network(size)) if size in NETWORKS else None
-    median = network_median(padded, size, *networks) if networks else _plain_median(padded, size)
-    index = _first_equal(padded, median, size) if needs_index else None
+    median = network_median(padded, size, *networks) if networks else plain_median(padded, size)
+    index = None
+    if needs_index:
+        index = torch.zeros_like(median, dtype=torch.uint8)
+        for number, window in reversed(list(enumerate(_windows(padded, size)))):
+            index.masked_fill_((window == median) | (window != window), number)
     return median if weight is None else enhance(x, median, weight, bias), index
-
-
-def enhance(x, median, weight, bias):
-    """Return x + weight * sigmoid(x - median) + bias."""
-    wide, noise = _wide(x), _wide(x) - _wide(median)
-    return (wide + _wide(weight)[:, None, None] * noise.sigmoid() + _wide(bias)[:, None, None]).to(x.dtype)
 
 
 def backward(grad, x, weight, index, size):
     """Return the gradients of x, weight and bias; without a weight, that of the median alone and None twice."""
     sent, wide = _wide(grad), _wide(grad)
     if weight is not None:
-        neighbour = _neighbour(_reflect(x, size // 2), index, size)
-        gate = (_wide(x) - _wide(neighbour)).sigmoid()
+        median = torch.zeros_like(x)
+        for number, window in enumerate(_windows(reflect(x, size // 2), size)):
+            median = torch.where(index == number, window, median)
+        gate = (_wide(x) - _wide(median)).sigmoid()
         sent = wide * _wide(weight)[:, None, None] * gate * (1 - gate)
     height, width = grad.shape[2:]
     received = sent.new_zeros(*grad.shape[:2], height + size - 1, width + size - 1)
@@ -44,13 +44,18 @@ def backward(grad, x, weight, index, size):
     return (wide + sent - received).to(grad.dtype), (wide * gate).sum((0, 2, 3)), wide.sum((0, 2, 3))
 
 
+def enhance(x, median, weight, bias):
+    """Return x + weight * sigmoid(x - median) + bias."""
+    wide, noise = _wide(x), _wide(x) - _wide(median)
+    return (wide + _wide(weight)[:, None, None] * noise.sigmoid() + _wide(bias)[:, None, None]).to(x.dtype)
+
+
 def network_median(padded, size, sort, network):
     """Return the median of each window of `padded`, x with its border, by the networks of lib.ops.median.selection."""
-    height = padded.shape[2] - size + 1
+    height, width = (side - size + 1 for side in padded.shape[2:])
     rows = [padded[..., i : i + height, :] for i in range(size)]
     for i, j in sort:  # a column's sort serves all windows that it is in
         rows[i], rows[j] = torch.minimum(rows[i], rows[j]), torch.maximum(rows[i], rows[j])
-    width = padded.shape[3] - size + 1
     values = dict(enumerate(row[..., i : i + width] for row in rows for i in range(size)))
     last_use = {operand: number for number, (_, *pair) in enumerate(network) for operand in pair}
     for number, (name, a, b) in enumerate(network):
@@ -61,23 +66,13 @@ def network_median(padded, size, sort, network):
     return values[size * size + number]
 
 
-def _plain_median(padded, size):
+def plain_median(padded, size):
+    """Return the median of each window of `padded` by torch.median."""
     return padded.unfold(2, size, 1).unfold(3, size, 1).flatten(-2).median(-1).values
 
 
-def _first_equal(padded, median, size):
-    index = torch.zeros_like(median, dtype=torch.uint8)
-    windows = list(enumerate(_windows(padded, size)))
-    for number, window in reversed(windows):
-        index.masked_fill_((window == median) | (window != window), number)
-    return index
-
-
-def _neighbour(padded, index, size):
-    found = torch.zeros_like(index, dtype=padded.dtype)
-    for number, window in enumerate(_windows(padded, size)):
-        found = torch.where(index == number, window, found)
-    return found
+def reflect(x, padding):
+    return F.pad(x, (padding,) * 4, mode="reflect")
 
 
 def _windows(padded, size):
@@ -94,10 +89,6 @@ def _fold(padded, radius):
             padded.narrow(dim, radius + size - 1 - i, 1).add_(padded.narrow(dim, radius + size - 1 + i, 1))
         padded = padded.narrow(dim, radius, size)
     return padded
-
-
-def _reflect(x, padding):
-    return F.pad(x, (padding,) * 4, mode="reflect")
 
 
 def _wide(x):

@@ -1,9 +1,8 @@
 """The noise block as an operation of torch.library, so that autograd, torch.compile and torch.export know it."""
 
-import functools
-
 import torch
 from torch import Tensor
+from torch.utils._triton import has_triton_package
 
 from lib.ops.median import cpu, eager
 
@@ -12,10 +11,9 @@ from lib.ops.median import cpu, eager
 def noise_block(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, size: int, needs_index: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return median or, with weight and bias, x + weight * sigmoid(x - median) + bias; and which neighbour it is.
+    """Return what lib.ops.median.eager.forward does for x (N, C, H, W).
 
-    x: (N, C, H, W). The index, uint8, has no values unless asked for, and then no gradient can be: see
-    lib.ops.median.eager.
+    Without `needs_index` the index has no values, and there can be no gradient.
     """
     layout = _format(x)
     x = x.contiguous(memory_format=layout)
@@ -64,9 +62,7 @@ def _gradient(ctx, grad, _):
 
 
 def _no_second_derivative(ctx, *_):
-    raise RuntimeError(
-        "lib.ops: the median and the noise enhancement have no second derivative; take that of their _ref"
-    )
+    raise RuntimeError("lib.ops: median and noise enhancement have no second derivative; take that of their _ref")
 
 
 noise_block.register_autograd(_gradient, setup_context=_save)
@@ -78,18 +74,11 @@ def _kernels(x, size):
     if x.dtype in cpu.TYPES and size in eager.NETWORKS:
         if x.device.type == "cpu" and cpu.library():
             return cpu
-        if x.device.type == "cuda" and _triton():
-            return _triton()
+        if x.device.type == "cuda" and has_triton_package():
+            from lib.ops.median import triton
+
+            return triton
     return eager
-
-
-@functools.cache
-def _triton():
-    try:
-        from lib.ops.median import triton
-    except ImportError:
-        return None
-    return triton
 
 
 def _format(x):

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+BITS = {"min": np.bitwise_and, "max": np.bitwise_or}
+
 
 @functools.cache
 def sort_network(size):
@@ -28,72 +30,55 @@ def sort_network(size):
 def median_network(size):
     """Return how to find the median of a size x size window whose columns are sorted (row 0 holds the minima).
 
-    The values are numbered: value row * size + column is an input, each further one is the minimum or maximum of two
-    before it. Returns a tuple of (name, a, b) with name "min" or "max", in the order of their numbers; the last is the
-    median. 12 operations for size 3, 106 for 5, 348 for 7; the first call for size 7 takes a second.
+    Value row * size + column is an input; each further value is the minimum or maximum of two before it. Returns a
+    tuple of (name, a, b), name "min" or "max", in the order of these values; the last is the median.
+    12 operations for size 3, 106 for 5, 348 for 7; the first call for size 7 takes a second.
 
-    Where rows are sorted too, value (i, j) has (i + 1)(j + 1) values that are at most as large, itself counted; with
-    too many of them, or too many on the other side, it cannot be the median. The others are sorted among themselves.
-    What the median does not need of all that is dropped: by the 0-1 principle an operation is known by what it does to
-    zeros and ones, so one whose results are those of an earlier value, or of operands nearer the inputs, is replaced.
+    The rows are sorted, too. Then value (i, j) has (i + 1)(j + 1) values at most as large, itself counted: with too
+    many of them, or too many on the other side, it cannot be the median. The other values are sorted among themselves,
+    and only what the median needs is kept.
+    By the 0-1 principle an operation is what it does to zeros and ones. One that repeats an earlier value is replaced
+    by it; the others read the earliest operands that give the same.
     """
-    middle = (size * size + 1) // 2
+    middle, places = (size * size + 1) // 2, [divmod(value, size) for value in range(size * size)]
     rows = [(row * size + i, row * size + j) for row in range(size) for i, j in sort_network(size)]
     candidates = [
         row * size + column
-        for row in range(size)
-        for column in range(size)
+        for row, column in places
         if (row + 1) * (column + 1) <= middle and (size - row) * (size - column) <= middle
     ]
     pairs = rows + [(candidates[i], candidates[j]) for i, j in sort_network(len(candidates))]
 
-    network = _Network(_zeros_and_ones(size))
-    wires = list(range(size * size))
-    for i, j in pairs:
-        wires[i], wires[j] = network.add("min", wires[i], wires[j]), network.add("max", wires[i], wires[j])
-    return network.needed_by(wires[candidates[len(candidates) // 2]])
+    # Every window of zeros and ones with sorted columns, a bit each: what each value is in all of them.
+    ones = np.indices((size + 1,) * size, dtype=np.uint8).reshape(size, -1)  # how many in each column
+    results = [np.packbits(ones[column] >= size - row) for row, column in places]
+    known = {result.tobytes(): value for value, result in enumerate(results)}
+    operations = [()] * len(places)
 
-
-class _Network:
-    """Operations under construction; results[v] is what value v is for every input of zeros and ones, a bit each."""
-
-    def __init__(self, inputs):
-        self.inputs = len(inputs)
-        self.results = inputs
-        self.operations = []
-        self.values = {result.tobytes(): value for value, result in enumerate(inputs)}
-
-    def add(self, name, a, b):
-        result = self._apply(name, a, b)
-        value = self.values.setdefault(result.tobytes(), len(self.results))
-        if value == len(self.results):
-            self.results.append(result)
-            self.operations.append((name, *self._nearest_inputs(name, a, b, result)))
+    def add(name, a, b):
+        result = BITS[name](results[a], results[b])
+        value = known.setdefault(result.tobytes(), len(results))
+        if value == len(results):
+            results.append(result)
+            operations.append((name, *_earliest(name, a, b, results, operations)))
         return value
 
-    def needed_by(self, value):
-        needed = {value}
-        for v in range(value, self.inputs - 1, -1):
-            if v in needed:
-                needed.update(self.operations[v - self.inputs][1:])
-        inputs = range(self.inputs)
-        number = dict(zip([*inputs, *sorted(needed.difference(inputs))], range(len(self.results)), strict=False))
-        chosen = (self.operations[v - self.inputs] for v in sorted(needed.difference(inputs)))
-        return tuple((name, number[a], number[b]) for name, a, b in chosen)
+    wires = list(range(len(places)))
+    for i, j in pairs:
+        wires[i], wires[j] = add("min", wires[i], wires[j]), add("max", wires[i], wires[j])
 
-    def _apply(self, name, a, b):
-        return (np.bitwise_and if name == "min" else np.bitwise_or)(self.results[a], self.results[b])
-
-    def _nearest_inputs(self, name, a, b, result):
-        pairs = sorted(((p, q) for p in self._origins(a) for q in self._origins(b)), key=sum)
-        same = next(pair for pair in pairs if pair == (a, b) or np.array_equal(self._apply(name, *pair), result))
-        return same if same == (a, b) else self._nearest_inputs(name, *same, result)
-
-    def _origins(self, value):
-        return (value, *self.operations[value - self.inputs][1:]) if value >= self.inputs else (value,)
+    needed = {wires[candidates[len(candidates) // 2]]}
+    for value in reversed(range(len(places), len(operations))):
+        if value in needed:
+            needed.update(operations[value][1:])
+    number = {value: n for n, value in enumerate(sorted(needed.union(range(len(places)))))}
+    chosen = (operations[value] for value in sorted(needed) if value >= len(places))
+    return tuple((name, number[a], number[b]) for name, a, b in chosen)
 
 
-def _zeros_and_ones(size):
-    """Return every window of zeros and ones with sorted columns, packed in bits: one array for each value."""
-    ones = np.indices((size + 1,) * size, dtype=np.uint8).reshape(size, -1)  # how many in each column
-    return [np.packbits(ones[column] >= size - row) for row in range(size) for column in range(size)]
+def _earliest(name, a, b, results, operations):
+    """Return the operands nearest to the inputs whose minimum or maximum is the last of `results`."""
+    origins = [(value, *operations[value][1:]) for value in (a, b)]
+    pairs = sorted(((p, q) for p in origins[0] for q in origins[1]), key=sum)
+    same = next((p, q) for p, q in pairs if np.array_equal(BITS[name](results[p], results[q]), results[-1]))
+    return same if same == (a, b) else _earliest(name, *same, results, operations)

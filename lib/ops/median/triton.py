@@ -4,7 +4,6 @@ As in noise.cpp, a tensor is planes of height rows of width * step values: step 
 of channels in a channels_last one. A program works on a tile of rows and of consecutive values of them.
 """
 
-import contextlib
 import functools
 
 import torch
@@ -25,47 +24,40 @@ def forward(x, weight, bias, size, needs_index):
     index = torch.empty_like(x, dtype=torch.uint8) if needs_index else None
     planes, height, width, step = _planes(x)
     grid = _grid(planes, height, width * step, ROWS[size])
-    with _device(x):
-        _forward[grid](
-            x, weight, bias, out, index, height, width, x.shape[1], step, size, _network(size), ROWS[size], COLUMNS,
-            num_warps=WARPS[size],
-        )  # fmt: skip
+    with torch.cuda.device_of(x):
+        _forward[grid](x, weight, bias, out, index, height, width, x.shape[1], step, size, _network(size), ROWS[size],
+                       COLUMNS, num_warps=WARPS[size])  # fmt: skip
     return out, index
 
 
 def backward(grad, x, weight, index, size):
     """Run the backward kernels: arguments and results as in lib.ops.median.eager; all of one memory format."""
     planes, height, width, step = _planes(grad)
-    sent, sums = grad, None
-    with _device(grad):
+    channels, sent = grad.shape[1], grad
+    with torch.cuda.device_of(grad):
         if weight is not None:
             strips = triton.cdiv(height, STRIP)
             sent = torch.empty_like(grad, dtype=torch.float32)
             sums = grad.new_empty(2, planes, strips, width, step, dtype=torch.float32)
             grid = _grid(planes, height, width * step, STRIP)
-            _send[grid](
-                grad, x, weight, index, sent, sums[0], sums[1], height, width, grad.shape[1], step, size, STRIP,
-                ROWS[3], COLUMNS, num_warps=4,
-            )  # fmt: skip
+            _send[grid](grad, x, weight, index, sent, *sums, height, width, channels, step, size, STRIP, ROWS[3],
+                        COLUMNS, num_warps=4)  # fmt: skip
         grad_x = torch.empty_like(grad)
         grid = _grid(planes, height, width * step, ROWS[size])
-        _collect[grid](
-            grad, sent, index, grad_x, height, width, step, size, weight is not None, ROWS[size], COLUMNS, num_warps=4
-        )
+        _collect[grid](grad, sent, index, grad_x, height, width, step, size, weight is not None, ROWS[size], COLUMNS,
+                       num_warps=4)  # fmt: skip
     if weight is None:
         return grad_x, None, None
-    channels = grad.shape[1]
     # (2, images, channels of a plane's number, strips, width, channels of a step): the same order of sums at each run.
-    sums = sums.unflatten(1, (-1, channels // step)).sum((1, 3, 4)).flatten(1)
-    return grad_x, sums[0], sums[1]
+    return grad_x, *sums.unflatten(1, (-1, channels // step)).sum((1, 3, 4)).flatten(1)
 
 
 @triton.jit
 def _tile(height, length, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Return plane, first row and first value of this program's tile."""
-    across, down = tl.cdiv(length, COLUMNS), tl.cdiv(height, ROWS)
-    program = tl.program_id(0)
-    return (program // (across * down)).to(tl.int64), program // across % down * ROWS, program % across * COLUMNS
+    """Return plane, first row and values of this program's tile."""
+    across, down, program = tl.cdiv(length, COLUMNS), tl.cdiv(height, ROWS), tl.program_id(0)
+    values = program % across * COLUMNS + tl.arange(0, COLUMNS)
+    return (program // (across * down)).to(tl.int64), program // across % down * ROWS, values
 
 
 @triton.jit
@@ -100,8 +92,8 @@ def _forward(
     x, weight, bias, out, index, height, width, channels, STEP: tl.constexpr, SIZE: tl.constexpr,
     NETWORK: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    plane, row, value = _tile(height, width * STEP, ROWS, COLUMNS)
-    rows, values = row + tl.arange(0, ROWS), value + tl.arange(0, COLUMNS)
+    plane, row, values = _tile(height, width * STEP, ROWS, COLUMNS)
+    rows = row + tl.arange(0, ROWS)
     neighbours = _window(x, plane, rows, values, height, width, STEP, SIZE)
     wires = neighbours
     for n in tl.static_range(len(NETWORK)):
@@ -133,13 +125,11 @@ def _send(
     SIZE: tl.constexpr, STRIP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """What each window sends to the neighbour that is its median; and the sums over a strip of rows."""
-    plane, first, value = _tile(height, width * STEP, STRIP, COLUMNS)
-    values = value + tl.arange(0, COLUMNS)
     length = width * STEP
+    plane, first, values = _tile(height, length, STRIP, COLUMNS)
     column, channel = values // STEP, values % STEP
     w = tl.load(weight + (plane * STEP + channel) % channels).to(tl.float32)[None, :]
-    weight_sum = tl.zeros((COLUMNS,), tl.float32)
-    bias_sum = tl.zeros((COLUMNS,), tl.float32)
+    weight_sum, bias_sum = tl.zeros((COLUMNS,), tl.float32), tl.zeros((COLUMNS,), tl.float32)
     for row in range(first, tl.minimum(first + STRIP, height), ROWS):
         rows = row + tl.arange(0, ROWS)
         inside = (rows < height)[:, None] & (values < length)[None, :]
@@ -176,8 +166,8 @@ def _collect(
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """What each value receives from the windows whose median it is; those lie at most SIZE // 2 away."""
-    plane, row, value = _tile(height, width * STEP, ROWS, COLUMNS)
-    rows, values = row + tl.arange(0, ROWS), value + tl.arange(0, COLUMNS)
+    plane, row, values = _tile(height, width * STEP, ROWS, COLUMNS)
+    rows = row + tl.arange(0, ROWS)
     length = width * STEP
     column = values // STEP
     inside = (rows < height)[:, None] & (values < length)[None, :]
@@ -223,7 +213,3 @@ def _network(size):
             operations += [("min", *pair), ("max", *pair)]
     wires += range(size * size + len(operations), size * size + len(operations) + len(median_network(size)))
     return (*operations, *((name, wires[a], wires[b]) for name, a, b in median_network(size)))
-
-
-def _device(x):
-    return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()

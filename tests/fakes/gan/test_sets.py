@@ -7,7 +7,7 @@ from lib.data import image, layouts
 from lib.fakes import orl
 from lib.fakes.gan import sets, stargan2, train, translate
 from lib.fakes.gan.__main__ import main
-from lib.params import DataSet, Generators, LearningRates, MoreFakes, ParamsError
+from lib.params import DataSet, Generators, LearningRates, MoreFakes
 
 GENERATORS = Generators(
     latent=8, widths=[8, 8, 8], thousands=[0.016] * 3, fade=0.008, average_thousands=1, batch_size=4,
@@ -143,9 +143,3 @@ def test_generators_of_different_sizes_make_no_set(weights, tmp_path):
         train.write_weights(generator, path, architecture=name.split("_")[0])
     with pytest.raises(ValueError, match=r"^weights: .* different sizes"):
         sets.draw("FFHQ", SETTINGS, 0, tmp_path / "out", tmp_path, progress=False)
-
-
-def test_a_reader_learns_where_the_originals_are():
-    assert "ProGAN" in sets.original("CelebA-HQ")
-    with pytest.raises(ParamsError, match="did you mean StyleGAN2?"):
-        sets.original("StyleGAN3")
