@@ -11,7 +11,7 @@ from lib.pel import ablations, network, train
 @pytest.fixture
 def small(face_settings, tmp_path, monkeypatch):
     """The parameters of the detectors' tests, and nothing written outside of a folder of the test."""
-    monkeypatch.setattr(ablations, "SCORES", tmp_path / "ablations")
+    monkeypatch.setattr(ablations, "SCORES", tmp_path / "results/scores/pel_ablations")
     monkeypatch.setattr(ablations, "SEEDS", tmp_path / "seeds.csv")
     monkeypatch.setattr(ablations, "ENDED", tmp_path / "ended")
     training = face_settings.pel_detectors.training
