@@ -42,12 +42,10 @@ def draw(generator, seeds, progress=False, **options):
 
 def giveaways(images):
     """Return (n, 2): the size as PNG in bytes and the mean brightness of each image, uint8 (n, H, W)."""
-    return np.array([(_png_bytes(image), image.mean()) for image in images])
-
-
-def _png_bytes(image):
-    Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
-    return file.tell()
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files, strict=True):
+        Image.fromarray(image).save(file, format="PNG")
+    return np.array([(file.tell(), image.mean()) for image, file in zip(images, files, strict=True)])
 
 
 def alike(candidates, wanted):
