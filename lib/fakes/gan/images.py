@@ -49,9 +49,9 @@ def giveaways(images):
 
 
 def alike(candidates, wanted):
-    """For each row of `wanted` (n, k) pick another row of `candidates` (m, k), all in all the closest; indices (n,).
+    """Return the indices (n,) of the rows of `candidates` (m, k) that lie closest to `wanted` (n, k), each taken once.
 
-    Distances count in standard deviations of `wanted`.
+    The sum of the squared distances, in standard deviations of `wanted`, is the least possible.
     """
     distance = cdist(wanted / wanted.std(0), candidates / wanted.std(0), "sqeuclidean")
     return linear_sum_assignment(distance)[1]

@@ -42,7 +42,7 @@ def build(name, latent, widths):
 def growth_at(seen, thousands, fade):
     """Growth after `seen` images: level k lasts thousands[k] thousand images and is faded in over the first `fade`."""
     ends = list(itertools.accumulate(1000 * t for t in thousands))
-    level = min(bisect.bisect_right(ends, seen), len(ends) - 1)
+    level = bisect.bisect_right(ends[:-1], seen)
     if level == 0:
         return 0.0
     into = (seen - ends[level - 1]) / (1000 * min(fade, thousands[level]))
@@ -149,7 +149,7 @@ class Training(SharedTraining):
         return {"loss_generator": loss.item()}
 
     def adversarial_loss(self, fake, growth):
-        """How little the discriminator is taken in by generated images; its own gradients are left alone."""
+        """Return the generator's loss, low where generated images pass for real; the discriminator gets no gradient."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
             loss = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
@@ -159,12 +159,11 @@ class Training(SharedTraining):
     @torch.no_grad()
     def sheet(self, growth):
         """A sheet of faces as uint8 (H, W), always of the same latent vectors."""
-        rows, columns = SHEET
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
-            images = self.average(torch.randn(rows * columns, self.average.latent).to(self.device), growth)
+            images = self.average(torch.randn(math.prod(SHEET), self.average.latent).to(self.device), growth)
         faces = to_uint8(F.interpolate(images, self.images.shape[-1]))
-        return np.vstack([np.hstack(row) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+        return np.vstack([np.hstack(row) for row in faces.reshape(*SHEET, *faces.shape[1:])])
 
 
 def from_uint8(images):
