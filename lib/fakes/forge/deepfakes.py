@@ -129,9 +129,9 @@ def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STE
 
 
 def move(latents, others):
-    """Give latents (n, 128) the mean and the spread of `others`, number by number.
+    """Give each of the 128 numbers of latents (n, 128) the mean and the standard deviation that `others` have.
 
-    A large encoder, trained long on many frames, describes all people alike; ours, on ten photographs each, still
+    A large encoder, trained on many frames, describes all people alike. Ours, trained on ten photographs each, still
     tells them apart, and a decoder knows only its own person's latents.
     """
     return (latents - latents.mean(0)) / latents.std(0) * others.std(0) + others.mean(0)
@@ -139,10 +139,7 @@ def move(latents, others):
 
 @torch.no_grad()
 def swap(model, targets, sources, source):
-    """Return the targets' Faces drawn by the decoder of person `source` (an index), aligned: float32 (n, 64, 64).
-
-    targets, sources: all Faces of the two people.
-    """
+    """Return all Faces of a target as the decoder of person `source` (an index) draws them, float32 (n, 64, 64)."""
     latents = move(model.encoder(network_faces(targets)), model.encoder(network_faces(sources)))
     return model.decode(latents[None], torch.tensor([source]))[0, :, 0].numpy()
 

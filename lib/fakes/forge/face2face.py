@@ -25,8 +25,7 @@ def expression_mask():
 def expression_flow(neutral, expressive):
     """Return how the expression moves from one aligned face of a person to another, float32 (160, 160, 2) in pixels.
 
-    neutral, expressive: float32 (160, 160) in [0, 1]. Only the part that both halves of the face share is kept:
-    a smile is symmetric, a turn of the head is not.
+    Only the part that both halves of the face share is kept: a smile is symmetric, a turn of the head is not.
     """
     mask = expression_mask()[..., None]
     expressive = scene.match_colour(expressive, neutral, mask[..., 0])

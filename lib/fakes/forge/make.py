@@ -69,36 +69,31 @@ def forge(method, targets, sources, source):
 
 
 def make_pair(root, pair, faces):
-    """Write the originals, forgeries and masks of a pair of people under `root`; a file that is there already is kept.
+    """Write the originals, forgeries and masks of a pair of people under `root`; a video that is there is kept.
 
     pair: two person ids; faces: {person id: Faces}.
     """
     for target, source in (pair, pair[::-1]):
         camera = int(target)  # one path for the original and its fakes
-        original, name = root / "original_sequences" / "youtube", f"{target}_{source}"
-        if not _exists(original, target):
-            _encode(original, target, film(np.stack([face.scene for face in faces[target]]), camera))
+        files = _files(root / "original_sequences" / "youtube", target)
+        if not all(file.exists() for file in files):
+            _encode(files, film(np.stack([face.scene for face in faces[target]]), camera))
         for method in layouts.METHODS:
-            folder = root / "manipulated_sequences" / method
-            mask_file = folder / "masks" / "videos" / f"{name}.mp4"
-            if _exists(folder, name) and mask_file.exists():
-                continue
-            forged, masks = forge(method, faces[target], faces[source], source)
-            _encode(folder, name, film(forged, camera))
-            changed = film(np.float32(masks > CHANGED), camera) > 127
-            write_video(mask_file, np.uint8(changed) * 255, FPS, crf=30)
+            folder, name = root / "manipulated_sequences" / method, f"{target}_{source}"
+            files, mask_file = _files(folder, name), folder / "masks" / "videos" / f"{name}.mp4"
+            if not all(file.exists() for file in [*files, mask_file]):
+                forged, masks = forge(method, faces[target], faces[source], source)
+                _encode(files, film(forged, camera))
+                changed = film(np.float32(masks > CHANGED), camera) > 127
+                write_video(mask_file, np.uint8(changed) * 255, FPS, crf=30)
 
 
 def _files(folder, name):
-    return {crf: folder / compression / "videos" / f"{name}.mp4" for compression, crf in COMPRESSIONS.items()}
+    return {folder / compression / "videos" / f"{name}.mp4": crf for compression, crf in COMPRESSIONS.items()}
 
 
-def _exists(folder, name):
-    return all(file.exists() for file in _files(folder, name).values())
-
-
-def _encode(folder, name, frames):
-    for crf, file in _files(folder, name).items():
+def _encode(files, frames):
+    for file, crf in files.items():
         write_video(file, frames, FPS, crf)
 
 

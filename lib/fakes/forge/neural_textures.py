@@ -55,9 +55,8 @@ def network_input(patches, driving):
     patches, driving: (N, 1, 64, 64) in [0, 1].
     """
     mask = torch.from_numpy(mouth_mask()).expand_as(patches)
-    blurred = F.interpolate(F.avg_pool2d(patches, 32), patches.shape[-2:], mode="bilinear", align_corners=False)
     coarse = F.interpolate(driving, (COARSE, COARSE), mode="area")
-    coarse = F.interpolate(coarse, patches.shape[-2:], mode="bilinear", align_corners=False)
+    blurred, coarse = (F.interpolate(x, (SIZE, SIZE), mode="bilinear") for x in (F.avg_pool2d(patches, 32), coarse))
     return torch.cat([patches + mask * (blurred - patches), coarse, mask], dim=1)
 
 

@@ -75,13 +75,9 @@ def similarity(points, targets):
     return np.array([[a, -b, shift_x], [b, a, shift_y]])
 
 
-def pose(face):
-    """Return the five landmarks in the common frame, (5, 2): what remains is the pose (and a little of the person)."""
-    return cv2.transform(face.landmarks[None], face.align(1))[0]
-
-
 def most_similar(face, others):
-    """Return the one of `others` whose pose is nearest to that of `face`."""
+    """Return the one of `others` whose pose is nearest to that of `face`: the landmarks in the common frame."""
+    pose = lambda face: cv2.transform(face.landmarks[None], face.align(1))[0]
     return min(others, key=lambda other: np.linalg.norm(pose(face) - pose(other)))
 
 

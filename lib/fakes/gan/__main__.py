@@ -12,64 +12,58 @@ def main(arguments=None):
     """Run the command line `arguments` (None: those of the program)."""
     parser = argparse.ArgumentParser(prog="python -m lib.fakes.gan", description=__doc__.split(":")[0] + ".")
     parser.add_argument("--scale", choices=SCALES)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def command(name, run, about, weights=False):
+    def command(name, about, weights=False):
         added = commands.add_parser(name, help=about, description=about)
-        added.set_defaults(run=run)
         if weights:
             added.add_argument("--weights", type=Path, default=images.WEIGHTS, help="of generators (%(default)s)")
         return added
 
-    teach = command("train", _train, "train ProGAN, StyleGAN or StyleGAN2")
+    teach = command("train", "train ProGAN, StyleGAN or StyleGAN2")
     teach.add_argument("name", choices=train.GENERATORS)
     teach.add_argument("--people", choices=train.PEOPLE, default="train", help="whose photographs teach (%(default)s)")
-    tune = command("finetune", _finetune, "go on training until the spectrum is that of photographs: +R, +A", True)
+    tune = command("finetune", "go on training until the spectrum is that of photographs: +R, +A", True)
     tune.add_argument("name", choices=("progan", "stylegan"))
     tune.add_argument("kind", choices=finetune.KINDS)
-    command("translate", _translate, "train StarGAN v2 between faces with and without glasses")
-    draw = command("images", _images, "make data/CelebA-HQ, photographs beside generated faces", True)
+    command("translate", "train StarGAN v2 between faces with and without glasses")
+    draw = command("images", "make data/CelebA-HQ, photographs beside generated faces", True)
     draw.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
-    more = command("sets", _sets, "draw the further test sets of Beyond the Spectrum", True)
+    more = command("sets", "draw the further test sets of Beyond the Spectrum", True)
     more.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(sets.SETS)} (all)")
     more.add_argument("--out", type=Path, default=sets.GENERATED, help="folder to write (%(default)s)")
     given = parser.parse_args(arguments)
     try:
-        given.run(given, load(given.scale))
+        run(given, load(given.scale))
     except ParamsError as error:
         parser.error(str(error))
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
 
 
-def _train(given, params):
-    name = given.name if given.people == "train" else f"{given.name}_{given.people}"
-    folder = paths.UNFINISHED / f"{name}_{params.scale}"
-    splits = train.PEOPLE[given.people]
-    train.export(name, train.train(given.name, params.generators, params.seed, folder, splits=splits), folder)
-
-
-def _finetune(given, params):
-    folder = paths.UNFINISHED / f"{given.name}_{given.kind}_{params.scale}"
-    task = given.name, given.kind, params.finetuning, params.generators, params.seed, folder
-    print(finetune.finetune(*task, weights=given.weights)[1])
-
-
-def _translate(given, params):
-    trained = translate.train(params.translation, params.seed, paths.UNFINISHED / f"stargan2_{params.scale}")
-    translate.export(trained.average, train.WEIGHTS / "stargan2.safetensors")
-
-
-def _images(given, params):
-    images.make(given.out, given.weights)
-
-
-def _sets(given, params):
-    for name in given.names:
-        one_of("NAME", name, sets.SETS)
-    given.out.mkdir(parents=True, exist_ok=True)  # the pipeline wants the folder, even an empty one
-    for line in sets.draw_all(given.names or sets.SETS, params.more_fakes, params.seed, given.out, given.weights):
-        print(line)
+def run(given, params):
+    """Do what the arguments ask for."""
+    if given.command == "train":
+        name = given.name if given.people == "train" else f"{given.name}_{given.people}"
+        folder = paths.UNFINISHED / f"{name}_{params.scale}"
+        splits = train.PEOPLE[given.people]
+        train.export(name, train.train(given.name, params.generators, params.seed, folder, splits=splits), folder)
+    elif given.command == "finetune":
+        folder = paths.UNFINISHED / f"{given.name}_{given.kind}_{params.scale}"
+        sections = params.finetuning, params.generators, params.seed
+        print(finetune.finetune(given.name, given.kind, *sections, folder, weights=given.weights)[1])
+    elif given.command == "translate":
+        trained = translate.train(params.translation, params.seed, paths.UNFINISHED / f"stargan2_{params.scale}")
+        translate.export(trained.average, train.WEIGHTS / "stargan2.safetensors")
+    elif given.command == "images":
+        images.make(given.out, given.weights)
+    else:
+        for name in given.names:
+            one_of("NAME", name, sets.SETS)
+        given.out.mkdir(parents=True, exist_ok=True)  # the pipeline wants the folder, even an empty one
+        names = given.names or sets.SETS
+        for line in sets.draw_all(names, params.more_fakes, params.seed, given.out, given.weights):
+            print(line)
 
 
 if __name__ == "__main__":

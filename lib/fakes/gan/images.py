@@ -42,18 +42,16 @@ def draw(generator, seeds, progress=False, **options):
 
 def giveaways(images):
     """Return (n, 2): the size as PNG in bytes and the mean brightness of each image, uint8 (n, H, W)."""
-    return np.array([(_png_bytes(image), image.mean()) for image in images])
-
-
-def _png_bytes(image):
-    Image.fromarray(image).save(file := io.BytesIO(), format="PNG")
-    return file.tell()
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files, strict=True):
+        Image.fromarray(image).save(file, format="PNG")
+    return np.array([(file.tell(), image.mean()) for image, file in zip(images, files, strict=True)])
 
 
 def alike(candidates, wanted):
-    """For each row of `wanted` (n, k) pick another row of `candidates` (m, k), all in all the closest; indices (n,).
+    """Return the indices (n,) of the rows of `candidates` (m, k) that lie closest to `wanted` (n, k), each taken once.
 
-    Distances count in standard deviations of `wanted`.
+    The sum of the squared distances, in standard deviations of `wanted`, is the least possible.
     """
     distance = cdist(wanted / wanted.std(0), candidates / wanted.std(0), "sqeuclidean")
     return linear_sum_assignment(distance)[1]

@@ -1,8 +1,8 @@
 """StarGAN v2: faces are not invented but translated. Choi et al., "StarGAN v2: Diverse Image Synthesis for Multiple
 Domains" (CVPR 2020), with narrower networks and without the face masks of its CelebA-HQ variant.
 
-A generator redraws a photograph in a style. The style says the domain (here: with or without glasses) and all else that
-differs within it; a mapping network makes one of a latent vector, a style encoder reads one off another photograph.
+A generator redraws a photograph in a style. The style holds the domain (with or without glasses) and all that varies
+within it; a mapping network makes a style from a latent vector, a style encoder from another photograph.
 """
 
 import itertools
@@ -81,12 +81,10 @@ class Generator(nn.Module):
 class Mapping(nn.Module):
     """Latent vectors (N, latent) and domains (N,) -> styles (N, style): shared layers, then some for each domain."""
 
-    def __init__(self, latent, style, width=128):
+    def __init__(self, latent, style):
         super().__init__()
-        self.shared = nn.Sequential(*_layers([latent, width, width, width]))
-        self.heads = nn.ModuleList(
-            nn.Sequential(*_layers([width, width, width]), _linear(width, style)) for _ in DOMAINS
-        )
+        self.shared = nn.Sequential(*_layers([latent, 128, 128, 128]))
+        self.heads = nn.ModuleList(nn.Sequential(*_layers([128, 128, 128]), _linear(128, style)) for _ in DOMAINS)
 
     def forward(self, z, domains):
         return _of_domain(self.heads, self.shared(z), domains)
@@ -110,10 +108,7 @@ class Reader(nn.Module):
 
 
 class StarGAN2(nn.Module):
-    """What translates: generator, mapping network and style encoder; `config` holds the arguments.
-
-    latent, style: lengths of the vectors; widths: channels at 4, 8, 16, ... pixels.
-    """
+    """Generator, mapping network and style encoder; latent, style: lengths of the vectors; `config`: the arguments."""
 
     def __init__(self, latent, style, widths):
         super().__init__()

@@ -19,8 +19,8 @@ from lib.fakes.gan.stylegan import StyleGAN
 class ModulatedConv(nn.Module):
     """Convolution whose weights each style scales: x (N, in, H, W) and w (N, latent) -> (N, out, H, W).
 
-    demodulate: scale the weights of each output back to unit norm, Eq. 1-3. Scaling the inputs and the outputs instead
-    of the weights gives the same, without a convolution of its own for every image.
+    demodulate: scale the weights of each output back to unit norm, Eq. 1-3. Here inputs and outputs are scaled instead,
+    which gives the same, and one convolution serves all images.
     """
 
     def __init__(self, in_channels, out_channels, kernel_size, latent, demodulate=True):

@@ -42,7 +42,7 @@ def build(name, latent, widths):
 def growth_at(seen, thousands, fade):
     """Growth after `seen` images: level k lasts thousands[k] thousand images and is faded in over the first `fade`."""
     ends = list(itertools.accumulate(1000 * t for t in thousands))
-    level = min(bisect.bisect_right(ends, seen), len(ends) - 1)
+    level = bisect.bisect_right(ends[:-1], seen)
     if level == 0:
         return 0.0
     into = (seen - ends[level - 1]) / (1000 * min(fade, thousands[level]))
@@ -88,6 +88,23 @@ def r1(discriminator, images, growth):
     return gradient.square().sum((1, 2, 3)).mean()
 
 
+def discriminator_step(training, real, fake, of_real, of_fake, step):
+    """Take one step of a training's discriminator: its loss, a float, and the logits (N,) of the real images.
+
+    real, fake: (N, 1, S, S) in [-1, 1]; of_real, of_fake: their growth or their domains.
+    """
+    s, real = training.settings, augment(real)
+    with training.autocast():
+        logits, of_fakes = training.discriminator(real, of_real), training.discriminator(augment(fake), of_fake)
+        loss = F.softplus(-logits.float()).mean() + F.softplus(of_fakes.float()).mean()
+    loss.backward()
+    if step % s.penalty_interval == 0:  # now and then, and the more strongly (StyleGAN2)
+        weight = s.penalty * (real.shape[-1] / training.images.shape[-1]) ** 2
+        (0.5 * weight * s.penalty_interval * r1(training.discriminator, real, of_real)).backward()
+    training.optimisers[-1].step()
+    return loss.item(), logits.detach()
+
+
 class Training(SharedTraining):
     """The training of `name`, one of GENERATORS, on people of `splits`; settings: the section `generators`."""
 
@@ -122,17 +139,8 @@ class Training(SharedTraining):
 
     def train_discriminator(self, real, fake, growth, step):
         """Take one step of the discriminator on images (N, 1, S, S) in [-1, 1]; returns its losses as floats."""
-        s, real = self.settings, augment(real)
-        with self.autocast():
-            logits_real = self.discriminator(real, growth)
-            logits_fake = self.discriminator(augment(fake), growth)
-            loss = F.softplus(-logits_real.float()).mean() + F.softplus(logits_fake.float()).mean()
-        loss.backward()
-        if step % s.penalty_interval == 0:  # now and then, and the more strongly (StyleGAN2)
-            weight = s.penalty * (real.shape[-1] / self.images.shape[-1]) ** 2
-            (0.5 * weight * s.penalty_interval * r1(self.discriminator, real, growth)).backward()
-        self.optimisers[1].step()
-        return {"loss_discriminator": loss.item(), "real_logit_sign": logits_real.detach().sign().mean().item()}
+        loss, logits = discriminator_step(self, real, fake, growth, growth, step)
+        return {"loss_discriminator": loss, "real_logit_sign": logits.sign().mean().item()}
 
     def train_generator(self, fake, growth):
         """Take one step of the generator that drew `fake`; returns its losses as floats."""
@@ -141,7 +149,7 @@ class Training(SharedTraining):
         return {"loss_generator": loss.item()}
 
     def adversarial_loss(self, fake, growth):
-        """How little the discriminator is taken in by generated images; its own gradients are left alone."""
+        """Return the generator's loss, low where generated images pass for real; the discriminator gets no gradient."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
             loss = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
@@ -151,12 +159,11 @@ class Training(SharedTraining):
     @torch.no_grad()
     def sheet(self, growth):
         """A sheet of faces as uint8 (H, W), always of the same latent vectors."""
-        rows, columns = SHEET
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
-            images = self.average(torch.randn(rows * columns, self.average.latent).to(self.device), growth)
+            images = self.average(torch.randn(math.prod(SHEET), self.average.latent).to(self.device), growth)
         faces = to_uint8(F.interpolate(images, self.images.shape[-1]))
-        return np.vstack([np.hstack(row) for row in faces.reshape(rows, columns, *faces.shape[1:])])
+        return np.vstack([np.hstack(row) for row in faces.reshape(*SHEET, *faces.shape[1:])])
 
 
 def from_uint8(images):

@@ -1,4 +1,4 @@
-"""What the trainings of all generators share: one step, the running mean of the weights, a checkpoint to go on from."""
+"""What the trainings of all generators share: one step, the running mean of the weights, a state to resume from."""
 
 import copy
 import json
@@ -65,7 +65,7 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def run(self, folder, name, progress=True):
-        """Take the steps that are lacking, from the state that `folder` holds on, and return this training.
+        """Take all steps, or those that are left after the state in `folder`, and return this training.
 
         Every settings.report_every images: history.csv, a sheet of faces and the state to resume from go to `folder`.
         Raises ValueError where the training in `folder` has other settings.

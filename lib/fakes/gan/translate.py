@@ -13,7 +13,7 @@ from lib.fakes import orl, weights
 from lib.fakes.gan import images
 from lib.fakes.gan.layers import side
 from lib.fakes.gan.stargan2 import Reader, StarGAN2
-from lib.fakes.gan.train import augment, flip, from_uint8, r1, to_uint8, training_images
+from lib.fakes.gan.train import augment, discriminator_step, flip, from_uint8, to_uint8, training_images
 from lib.fakes.gan.training import Training
 from lib.training.device import device
 
@@ -51,24 +51,11 @@ class Translating(Training):
             sources = torch.randn(2, count, self.settings.latent, device=self.device)
         else:
             sources = [self._of_domains(wanted) for _ in range(2)]
-        losses = self._train_discriminator(real, domains, wanted, sources[0], by_latent, step)
-        return losses | self._train_generator(real, domains, wanted, sources, by_latent)
-
-    def _train_discriminator(self, real, domains, wanted, source, by_latent, step):
-        s, *_, adam = self.settings, *self.optimisers
         with torch.no_grad(), self.autocast():
-            fake = self.model.generator(real, self._styles(source, wanted, by_latent))
-        real = augment(real)
-        with self.autocast():
-            logits = self.discriminator(real, domains), self.discriminator(augment(fake), wanted)
-        loss = F.softplus(-logits[0].float()).mean() + F.softplus(logits[1].float()).mean()
-        adam.zero_grad()
-        loss.backward()
-        if step % s.penalty_interval == 0:
-            read = lambda x, growth: self.discriminator(x, domains)
-            (0.5 * s.penalty * s.penalty_interval * r1(read, real, None)).backward()
-        adam.step()
-        return {"loss_discriminator": loss.item()}
+            fake = self.model.generator(real, self._styles(sources[0], wanted, by_latent))
+        self.discriminator.zero_grad()
+        loss, _ = discriminator_step(self, real, fake, domains, wanted, step)
+        return {"loss_discriminator": loss} | self._train_generator(real, domains, wanted, sources, by_latent)
 
     def _train_generator(self, real, domains, wanted, sources, by_latent):
         s, model = self.settings, self.model
