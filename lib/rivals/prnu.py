@@ -16,11 +16,15 @@ WINDOWS = (3, 5, 7, 9)
 SATURATED = 250
 
 
-def noise_residual(image, levels=4, sigma=5.0):
-    """Return what wavelet denoising takes out of an image, float64 (H, W, C).
+def pixels(rgb):
+    """Return rgb (N, 3, H, W) in [0, 1] as images, uint8 (N, H, W, 3)."""
+    return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
-    image: (H, W, C), grey levels 0 .. 255; levels: of the db4 decomposition, fewer where the image is too small;
-    sigma: standard deviation of the noise that is looked for, in grey levels.
+
+def noise_residual(image, levels=4, sigma=5.0):
+    """Return what wavelet denoising takes out of an image (H, W, C) of grey levels 0 .. 255, float64 (H, W, C).
+
+    levels: of the db4 decomposition, fewer where the image is too small; sigma: of the noise, in grey levels.
     """
     levels = min(levels, pywt.dwt_max_level(min(image.shape[:2]), "db4"))
     channels = image[..., :1] if (image == image[..., :1]).all() else image  # a grey image costs a third
@@ -31,22 +35,16 @@ def noise_residual(image, levels=4, sigma=5.0):
 
 
 def residual(image, levels=4, sigma=5.0):
-    """Return the cleaned noise (H, W) of one image (H, W, 3) of grey levels 0 .. 255, to match with fingerprints.
-
-    Grey, without row and column means in each of the four phases of a 2x2 grid (they come from the sensor's colour
-    filter), and without the peaks of its spectrum (they come from compression). A constant image has none: all zero.
-    """
+    """Return the cleaned grey noise (H, W) of an image (H, W, 3) of grey levels 0 .. 255; zeros for a constant one."""
     return _clean(noise_residual(image, levels, sigma) @ GREY)
 
 
 def fingerprint(images, levels=4, sigma=5.0):
-    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of its images' noise.
-
-    images: uint8 (N, H, W, 3). Bright pixels carry more of it, saturated ones none.
-    """
+    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of the noise of uint8 (N, H, W, 3)."""
     total, weight = 0.0, 0.0
     for image in images:
         total = total + noise_residual(image, levels, sigma) * (image / 255)
+        # Bright pixels carry more of it, saturated ones none.
         weight = weight + (_intensity(image) * _unsaturated(image)) ** 2
     return _clean(total / (weight + 1) @ GREY)
 
@@ -59,9 +57,9 @@ def correlation(a, b):
 
 
 class Prnu(Detector):
-    """One fingerprint a source, photographs first; an image is fake if it is more like a generator than like these.
+    """One fingerprint a source; an image is fake if it is more like a generator than like the photographs.
 
-    size: side of the images in pixels; sources: names, the first the photographs'. Fingerprints are a buffer.
+    size: side of the images in pixels; sources: names, the first the photographs'.
     """
 
     def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0):
@@ -70,15 +68,15 @@ class Prnu(Detector):
         self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
 
     def learn(self, learn_items, learn_table, check_items, check_table):
-        """Take the fingerprints of all sources in a table, with what `choose` finds best: returns these options."""
+        """Take the fingerprints of all sources in a table, with what `choose` finds best; return these options."""
         sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
         parts = []
         for items, table in ((learn_items, learn_table), (check_items, check_table)):
-            parts += [_uint8(torch.stack([items[i]["rgb"] for i in range(len(items))]))]
+            parts += [pixels(torch.stack([items[i]["rgb"] for i in range(len(items))]))]
             parts += [table["method"].map(sources.index).to_numpy()]
         best = choose(*parts, sources=sources)
-        self.fingerprints, self.sources, self.levels, self.sigma = (
-            best.fingerprints, best.sources, best.levels, best.sigma)  # fmt: skip
+        self.fingerprints, self.sources = best.fingerprints, best.sources
+        self.levels, self.sigma = best.levels, best.sigma
         return {"sources": sources, "levels": best.levels, "sigma": best.sigma}
 
     def fit(self, images, source):
@@ -86,18 +84,16 @@ class Prnu(Detector):
 
         Raises ValueError where a source has no image.
         """
-        source = np.asarray(source)
         for index, name in enumerate(self.sources):
-            chosen = np.flatnonzero(source == index)
+            chosen = np.flatnonzero(np.asarray(source) == index)
             if not len(chosen):
                 raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
-            taken = fingerprint((images[i] for i in chosen), self.levels, self.sigma)
-            self.fingerprints[index] = torch.from_numpy(taken)
+            self.fingerprints[index] = torch.from_numpy(fingerprint(images[chosen], self.levels, self.sigma))
         return self
 
     def correlations(self, rgb):
         """Return the normalised correlation (N, sources) of rgb (N, 3, H, W) in [0, 1] with each fingerprint."""
-        residuals = np.stack([residual(image, self.levels, self.sigma) for image in _uint8(rgb)])
+        residuals = np.stack([residual(image, self.levels, self.sigma) for image in pixels(rgb)])
         return torch.from_numpy(correlation(residuals, self.fingerprints.cpu().numpy()))
 
     def fake_probability(self, batch):
@@ -109,19 +105,15 @@ class Prnu(Detector):
 def choose(images, source, held_out, held_out_source, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0), **options):
     """Return the fitted Prnu whose levels and sigma tell held-out images apart best, as Frank et al. (2020) chose.
 
-    images, held_out: uint8 (N, H, W, 3) with their source indices (N,), 0 = photograph; options: of Prnu. Of equally
-    good ones the first is taken.
+    images, held_out: uint8 (N, H, W, 3) with their source indices (N,), 0 = photograph; options: of Prnu.
     """
     rgb = torch.from_numpy(np.ascontiguousarray(held_out)).permute(0, 3, 1, 2).float() / 255
-    fakes = np.asarray(held_out_source) > 0
-    best, best_accuracy = None, -1.0
-    for level in levels:
-        for sigma in sigmas:
-            model = Prnu(images.shape[1], levels=level, sigma=sigma, **options).fit(images, source)
-            accuracy = ((model.fake_probability({"rgb": rgb}) > 0.5).numpy() == fakes).mean()
-            if accuracy > best_accuracy:
-                best, best_accuracy = model, accuracy
-    return best
+
+    def accuracy(model):
+        return ((model.fake_probability({"rgb": rgb}) > 0.5).numpy() == (np.asarray(held_out_source) > 0)).mean()
+
+    models = (Prnu(images.shape[1], levels=level, sigma=sigma, **options) for level in levels for sigma in sigmas)
+    return max((model.fit(images, source) for model in models), key=accuracy)  # the first of equally good ones
 
 
 @register("PRNU", "bts", Prnu, flip=False)
@@ -129,12 +121,8 @@ def options(size):
     return {"size": size}
 
 
-def _uint8(rgb):
-    return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
 def _noise_part(x, variance):
-    """Wiener filter for the noise: the least local variance of several windows says how much of x is image."""
+    """Wiener filter: keep the noise of x; the least local variance of several windows is that of the image."""
     energies = [uniform_filter(x**2, (size, size, *(1,) * (x.ndim - 2)), mode="constant") for size in WINDOWS]
     image = np.maximum(np.min(energies, axis=0) - variance, 0)
     whole = image + variance
@@ -142,12 +130,11 @@ def _noise_part(x, variance):
 
 
 def _clean(grey):
+    """Remove what a sensor's colour filter leaves (row and column means of each 2x2 phase) and compression's peaks."""
     grey = grey.copy()
-    for y in range(2):
-        for x in range(2):
-            phase = grey[y::2, x::2]  # a view: the mean is taken out of `grey`
-            phase -= phase.mean()
-            phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
+    for phase in (grey[y::2, x::2] for y in range(2) for x in range(2)):  # views: the means are taken out of `grey`
+        phase -= phase.mean()
+        phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
     spectrum = np.fft.fft2(grey)
     magnitude = np.abs(spectrum) / np.sqrt(grey.size)
     flat = _noise_part(magnitude, grey.var(ddof=1))
