@@ -1,8 +1,8 @@
 """How fast whole networks run, PEL in training and the RDN on one large picture: `python -m lib.benchmarks.networks`.
 
-Each variant runs in turn with the others, round by round; the median round counts, and the first one, in which
-torch.compile does its work, is told apart. With `--memory`: how much memory PEL takes at the paper's size, in place of
-all that.
+The variants run in turn, round by round. The median round counts; the first,
+in which torch.compile works, is told apart.
+With `--memory`: how much memory PEL takes at the paper's size, in place of all that.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from lib import ops, paths
-from lib.benchmarks.ops import by_round
+from lib.benchmarks.ops import by_round, name_of
 from lib.bts.re_synthesizer import RDN
 from lib.pel import network as pel_network
 from lib.training import device as training_device
@@ -59,16 +59,15 @@ def rdn_inference(device, sizes, size, rounds):
 def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
     """Measure the most memory that PEL takes: a DataFrame, a row each for training and scoring, in MiB.
 
-    batches: two numbers of images; their difference parts what an image costs from what is there for any batch
-    (weights, and in training gradients and Adam's averages). Columns: PEL, "batch of ..." twice, "an image", "fixed".
-    On a CPU it is the growth of the process in Linux' eyes, float32; on a GPU what PyTorch allocated, under bfloat16
-    as lib.training.fit does. Every number comes from a process of its own: none gives back all that it has freed.
+    batches: two numbers of images; their difference tells what an image costs from what any batch needs (weights, and
+    in training gradients and Adam's averages). Columns: PEL, "batch of ..." twice, "an image", "fixed".
+    On a CPU: how much the process grows by Linux' count, float32; on a GPU: what PyTorch allocates, under bfloat16 as
+    in lib.training.fit. Each number has a process of its own, for none gives back all that it has freed.
     """
     rows = []
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         for what in ("training", "scoring"):
-            jobs = [(str(device), backbone, size, batch, what == "training") for batch in batches]
-            peaks = list(pool.map(_peak, jobs))
+            peaks = [*pool.map(_peak, [(str(device), backbone, size, batch, what == "training") for batch in batches])]
             image = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
             named = {f"batch of {batch}": peak for batch, peak in zip(batches, peaks, strict=True)}
             rows.append({"PEL": what, **named, "an image": image, "fixed": peaks[0] - image * batches[0]})
@@ -133,10 +132,9 @@ def main():
         return
     large = device.type == "cuda"
     backbone, size, batch = ("tf_efficientnet_b4", 320, 32) if large else ("tf_efficientnet_lite0", 128, 16)
-    sizes, side = (
-        ({}, 1024) if large else ({"num_features": 32, "growth_rate": 16, "num_blocks": 4, "num_layers": 4}, 256)
-    )
-    name = torch.cuda.get_device_name(device) if large else f"CPU, {torch.get_num_threads()} threads"
+    small = {"num_features": 32, "growth_rate": 16, "num_blocks": 4, "num_layers": 4}
+    sizes, side = ({}, 1024) if large else (small, 256)
+    name = name_of(device) if large else f"CPU, {torch.get_num_threads()} threads"
     tables = {
         f"PEL, {backbone}, {size} px, batches of {batch}": pel_training(device, backbone, size, batch, options.rounds),
         f"RDN, {side} px": rdn_inference(device, sizes, side, options.rounds),

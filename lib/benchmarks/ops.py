@@ -2,8 +2,8 @@
 
 reference: the twin in plain PyTorch, as the paper writes it. kornia: its median. compiled: our selection network in
 plain PyTorch under torch.compile, with autograd through it. grouped: the stem by grouped convolutions. floor: a copy
-(`clone`) that reads and writes as many bytes as the operation must. All candidates of a row run one after the other,
-round by round, so that whatever else the machine does meets them alike; the median round counts.
+(`clone`) of as many bytes as the operation must read and write. All candidates of a row run in turn, round by round, so
+that a busy machine meets them alike; the median round counts.
 """
 
 import argparse
@@ -25,16 +25,16 @@ from lib.training import device as training_device
 SHAPES = ((8, 24, 160, 160), (8, 32, 80, 80))  # behind stages 1 and 2 of EfficientNet-B4, 320 pixels, a batch of 8
 IMAGES = (8, 3, 320, 320)
 CHANNELS = 64  # of the frequency stem
+RATIOS = ("ours / floor", "reference / ours", "compiled / ours")
 COLUMNS = ("operation", "device", "shape", "dtype", "reference", "kornia", "compiled", "grouped", "ours", "floor",
-           "ours / floor", "reference / ours", "compiled / ours", "first compiled call, s", "gigabytes",
-           "gigaflops")  # fmt: skip
+           *RATIOS, "first compiled call, s", "gigabytes", "gigaflops")  # fmt: skip
 
 
 def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images=IMAGES, compiled=False):
     """Measure each operation, in milliseconds: a DataFrame of COLUMNS, one row for each (operation, shape, dtype).
 
     compiled: whether to measure torch.compile, which takes seconds at its first call. NaN: not measured, or kornia is
-    not installed. Gigabytes are those that are read and written at the least, gigaflops those that are done.
+    not installed. Gigabytes: read and written at the least; gigaflops: done.
     """
     device = torch.device(device or training_device.device())
     rows = []
@@ -42,34 +42,38 @@ def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images
         for case in (*(c for shape in shapes for c in _noise(shape, dtype, device)), *_stem(images, dtype, device)):
             name, shape, moved, flops, candidates = case
             candidates = {key: run for key, run in candidates.items() if run and (compiled or key != "compiled")}
-            times = by_round({**candidates, "floor": _copy(moved, device)}, device, rounds)
-            rows.append({"operation": name, "device": _name(device), "shape": "x".join(map(str, shape)),
+            source = torch.zeros(moved // 2, dtype=torch.uint8, device=device)
+            # Into new memory, as every operation here writes its result.
+            times = by_round({**candidates, "floor": source.clone}, device, rounds)
+            rows.append({"operation": name, "device": name_of(device), "shape": "x".join(map(str, shape)),
                          "dtype": str(dtype).removeprefix("torch."), **_medians(times),
                          "first compiled call, s": times.get("compiled", [np.nan])[0] / 1000,
                          "gigabytes": moved / 1e9, "gigaflops": flops / 1e9})  # fmt: skip
     found = pd.DataFrame(rows, columns=COLUMNS)
-    for ratio in ("ours / floor", "reference / ours", "compiled / ours"):
-        above, below = ratio.split(" / ")
-        found[ratio] = found[above] / found[below]
-    return found
+    return found.assign(**{ratio: found.eval(ratio) for ratio in RATIOS})
 
 
 def paired(candidates, device, rounds):
-    """Time functions side by side: {name: median milliseconds over `rounds`}, one warm-up round apart."""
+    """Time functions side by side: {name: median milliseconds over `rounds`}, without the warm-up round."""
     return _medians(by_round(candidates, device, rounds))
 
 
 def by_round(candidates, device, rounds):
     """Run functions in turn: {name: milliseconds of the warm-up round and of each of `rounds`}."""
+    settle = functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
     times = {name: [] for name in candidates}
     for _ in range(rounds + 1):
         for name, run in candidates.items():
-            _settle(device)
+            settle()
             began = time.perf_counter()
             run()
-            _settle(device)
+            settle()
             times[name].append(1000 * (time.perf_counter() - began))
     return times
+
+
+def name_of(device):
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def _medians(times):
@@ -92,11 +96,9 @@ def roofline(measured, ax, peak=None):
         ax.annotate("", (x, ours), (x, reference), arrowprops={"arrowstyle": "->", "color": "grey"})
         ax.plot(x, reference, marker, color="lightgrey", markeredgecolor="black")
         ax.plot(x, ours, marker, color=figures.COLOURS[0], markeredgecolor="black", label=name)
-    ax.set(xlabel="operations per byte that must be moved", ylabel="billion operations per second")
-    times = (measured["reference"] / measured["ours"]).max()
-    ax.set_title(
-        f"Up to {times:.0f} times as fast as the plain way (grey)\nroofs: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s"
-    )
+    title = f"Up to {measured['reference / ours'].max():.0f} times as fast as the plain way (grey)"
+    ax.set(xlabel="operations per byte that must be moved", ylabel="billion operations per second",
+           title=f"{title}\nroofs: {bandwidth:.0f} GB/s, {peak:.0f} GFLOP/s")  # fmt: skip
     ax.legend(loc="lower right", fontsize=8)
 
 
@@ -120,10 +122,7 @@ def _noise(shape, dtype, device):
     def forward_and_backward(op):
         torch.autograd.grad(op(grown, weight, bias), (grown, weight, bias), pull)
 
-    @torch.no_grad()
-    def forward(op):
-        op(x, weight, bias)
-
+    forward = torch.no_grad()(lambda op: op(x, weight, bias))
     median = {"reference": lambda: ops.median_filter_ref(x), "kornia": _kornia(x),
               "compiled": lambda: network(x), "ours": lambda: ops.median_filter(x)}  # fmt: skip
     noise = {"reference": ops.noise_enhance_ref, "compiled": network, "ours": ops.noise_enhance}
@@ -144,41 +143,27 @@ def _stem(shape, dtype, device):
         torch.autograd.grad(op(rgb, weight), weight, pull)
 
     moved = (2 * rgb.numel() + 2 * pull.numel()) * rgb.element_size()
-    flops = 2 * 2 * 192 * pull.numel()
-    yield "frequency_stem + backward", shape, moved, flops, {
-        "reference": lambda: run(stem_by_unfold), "grouped": lambda: run(stem_by_groups),
-        "ours": lambda: run(ops.frequency_stem),
-    }  # fmt: skip
+    stems = {"reference": stem_by_unfold, "grouped": stem_by_groups, "ours": ops.frequency_stem}
+    candidates = {name: functools.partial(run, op) for name, op in stems.items()}
+    yield "frequency_stem + backward", shape, moved, 2 * 2 * 192 * pull.numel(), candidates
 
 
 def stem_by_unfold(rgb, weight):
     """Compute `ops.frequency_stem` by unfold and two matrix products, as one would first write it."""
     windows = F.unfold(_ycbcr(rgb), 8, stride=2).unflatten(1, (3, 64))
-    maps = torch.einsum("fp,ncpl->ncfl", _basis(rgb), windows).flatten(1, 2)
-    mixed = weight.flatten(1) @ maps
-    return mixed.unflatten(2, (rgb.shape[2] // 2, rgb.shape[3] // 2))
+    maps = torch.einsum("fp,ncpl->ncfl", dct.dct_basis().flatten(1).to(rgb), windows).flatten(1, 2)
+    return (weight.flatten(1) @ maps).unflatten(2, (rgb.shape[2] // 2, rgb.shape[3] // 2))
 
 
 def stem_by_groups(rgb, weight):
     """Compute `ops.frequency_stem` by a grouped convolution, 64 filters a colour channel, and the 1x1 convolution."""
-    kernels = _basis(rgb).reshape(64, 1, 8, 8).repeat(3, 1, 1, 1)
-    maps = F.conv2d(_ycbcr(rgb), kernels, stride=2, groups=3)
-    return F.conv2d(maps, weight)
+    kernels = dct.dct_basis().to(rgb)[:, None].repeat(3, 1, 1, 1)
+    return F.conv2d(F.conv2d(_ycbcr(rgb), kernels, stride=2, groups=3), weight)
 
 
 def _ycbcr(rgb):
-    matrix = torch.tensor(dct.RGB_TO_YCBCR).to(rgb)
-    offset = torch.tensor(dct.YCBCR_OFFSET).to(rgb)[:, None, None]
-    return F.pad(torch.einsum("ck,nkhw->nchw", matrix, rgb) + offset, (3,) * 4, mode="reflect")
-
-
-def _basis(like):
-    return dct.dct_basis().flatten(1).to(like)
-
-
-def _copy(moved, device):
-    source = torch.zeros(moved // 2, dtype=torch.uint8, device=device)
-    return source.clone  # into new memory, as every operation here writes its result
+    matrix, offset = (torch.tensor(values).to(rgb) for values in (dct.RGB_TO_YCBCR, dct.YCBCR_OFFSET))
+    return eager.reflect(torch.einsum("ck,nkhw->nchw", matrix, rgb) + offset[:, None, None], 3)
 
 
 def by_network():
@@ -186,7 +171,7 @@ def by_network():
     networks = selection.sort_network(3), selection.median_network(3)  # torch.compile need not look into their making
 
     def run(x, weight=None, bias=None):
-        median = eager.network_median(F.pad(x, (1,) * 4, mode="reflect"), 3, *networks)
+        median = eager.network_median(eager.reflect(x, 1), 3, *networks)
         return median if weight is None else eager.enhance(x, median, weight, bias)
 
     return run
@@ -198,15 +183,6 @@ def _kornia(x):
     except ImportError:
         return None
     return lambda: median_blur(x, 3)
-
-
-def _settle(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _name(device):
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def main():

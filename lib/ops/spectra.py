@@ -1,9 +1,8 @@
 """Images by frequency: azimuthal spectra, what FFT and DCT detectors look at, and spectrum equalization (+E).
 
-Two conventions of a ring are in use, and the detectors that are compared depend on them. "grid": the centre lies
-between the four middle bins, half a bin off frequency 0, and the first and the last ring are left out (Durall et al.,
-2019). "dc": the centre is frequency 0 and every ring counts (Jung and Keuper, 2021). Spectra that are shown, compared
-or equalized here have the second, which is symmetric as the spectrum of a real image is.
+Detectors follow one of two conventions of a ring. "grid": the centre lies between the four middle bins, half a bin off
+frequency 0, and the first and last ring are left out (Durall et al., 2019). "dc": the centre is frequency 0 and every
+ring counts (Jung and Keuper, 2021); what is shown, compared or equalized here uses this one.
 """
 
 import functools
@@ -19,10 +18,7 @@ EPSILON = 1e-8
 
 @functools.cache
 def rings(size, centre="dc"):
-    """Return the ring, a whole number, that each bin of an unshifted size x size FFT belongs to: int64 (size, size).
-
-    Raises ValueError for a centre other than "dc" and "grid".
-    """
+    """Return the ring of each bin of an unshifted FFT, int64 (size, size); ValueError for another `centre`."""
     if centre not in ("dc", "grid"):
         raise ValueError(f"centre: {centre!r} is not one of dc, grid")
     axis = np.fft.fftfreq(size, 1 / size)
@@ -36,21 +32,19 @@ def rings(size, centre="dc"):
 def ring_mean(values, centre="dc"):
     """Return the mean of values (..., S, S), in the order of an unshifted FFT, over each ring: float64 (..., rings).
 
-    724 px of radius at S = 1024 make 725 rings around "dc" and 722 on the "grid".
-    Raises ValueError for values that are not square or a centre that is not known.
+    Raises ValueError for values that are not square or an unknown centre.
     """
     values = np.asarray(values)
     index = rings(_side(values), centre).ravel()
     rows = values.reshape(-1, index.size)
     means = np.stack([np.bincount(index, row) for row in rows]) / np.bincount(index)
-    means = means[:, 1:-1] if centre == "grid" else means
-    return means.reshape(*values.shape[:-2], -1)
+    return (means[:, 1:-1] if centre == "grid" else means).reshape(*values.shape[:-2], -1)
 
 
 def azimuthal_profile(grey, centre="grid"):
     """Return the 1D spectrum of an image: the ring means of 20 ln(|FFT| + 1e-8), float64 (..., rings).
 
-    grey: (..., S, S) in 0 .. 255. On the grid there are 722 numbers at 1024 px, 360 at 512, 179 at 256, 88 at 128.
+    grey: (..., S, S) in 0 .. 255; 1024 px make 722 rings of the "grid", 725 around "dc".
     Raises ValueError for an image that is not square. Source: Durall et al., "Unmasking DeepFakes with simple Features"
     (2019), with the natural logarithm of the released code.
     """
@@ -58,9 +52,9 @@ def azimuthal_profile(grey, centre="grid"):
 
 
 def azimuthal_profile_torch(grey, centre="grid"):
-    """Return what `azimuthal_profile` does, of a float tensor, differentiable: (N, S, S) -> (N, rings).
+    """Return `azimuthal_profile` of a float tensor, differentiable: (N, S, S) -> (N, rings).
 
-    The root in |FFT| has no gradient at 0, so that ln |FFT|^2 + 1e-16 is taken, which differs where nothing is left.
+    It takes 10 ln(|FFT|^2 + 1e-16), for |FFT| has no gradient at 0; the two differ only where |FFT| is about 1e-8.
     """
     index = torch.tensor(rings(_side(grey), centre).ravel(), device=grey.device)
     spectrum = torch.view_as_real(torch.fft.fft2(grey)).square().sum(-1)
@@ -79,10 +73,7 @@ def mean_spectrum(images):
 
 
 def gap(real, fake):
-    """Return how far two power spectra (..., rings) are apart, in decibel: their mean absolute distance over the rings.
-
-    Ring 0, the mean brightness, is left out.
-    """
+    """Return the mean absolute distance of two power spectra (..., rings) in decibel, without ring 0 (brightness)."""
     return float(np.abs(10 * np.log10(np.asarray(fake)[..., 1:] / np.asarray(real)[..., 1:])).mean())
 
 
@@ -91,11 +82,10 @@ def equalize(images, spectrum, tolerance=1e-4, max_steps=100):
 
     images: float (..., S, S) in [0, 1]; spectrum: (..., rings), their channels' `mean_spectrum` over real images.
     Returns float64 like `images`, in [0, 1], not rounded. Phases and mean brightness stay, but for what is clipped.
-    The gain of each frequency is interpolated linearly between the rings' middles. This and the clipping disturb the
-    spectrum, so that both are repeated until every ring has the power asked for, up to `tolerance` (a natural
-    logarithm), at most `max_steps` times.
-    Raises ValueError for images that are not square or have no power at all in some ring.
-    Source: BTS sections 4.3-4.4, which names the operation but not its steps; these are ours.
+    The gain of a frequency is interpolated linearly between the rings' middles. Interpolation and clipping disturb the
+    spectrum: they are repeated until the logarithm of every ring is right up to `tolerance`, or `max_steps` times.
+    Raises ValueError for images that are not square or have no power in some ring.
+    Source: BTS sections 4.3-4.4, which names the operation; its steps are ours.
     """
     images, wanted = np.asarray(images, float), np.asarray(spectrum)[..., 1:]
     for _ in range(max_steps):
@@ -120,8 +110,8 @@ def equalize_image(image, spectrum):
 def fft_features(rgb):
     """Return what the FFT-2d detector sees: ln(|FFT| + 1e-3) of each channel, in [-1, 1].
 
-    rgb: (N, 3, H, W) in [0, 1]. Returns the same shape; frequency 0 is at the corner. In each image and channel the 5th
-    and 95th percentile become -1 and 1, and what lies outside is clipped.
+    rgb: (N, 3, H, W) in [0, 1]. Returns the same shape, frequency 0 in the corner. The 5th and 95th percentile of each
+    image and channel become -1 and 1, and what lies outside is clipped.
     Source: Zhang et al., "Detecting and Simulating Artifacts in GAN Fake Images" (2019), as released.
     """
     log = (torch.fft.fft2(rgb.float()).abs() + 1e-3).log()
@@ -147,8 +137,7 @@ def log_dct(rgb):
 class LogDct(nn.Module):
     """What the DCT-2d detector sees: `log_dct`, each coefficient standardised over the training images.
 
-    rgb (N, 3, size, size) in [0, 1] -> the same shape. The statistics are buffers, saved with the network. They belong
-    to places in the spectrum: images must be neither mirrored nor cropped.
+    rgb (N, 3, size, size) in [0, 1] -> the same shape. Images must be neither mirrored nor cropped.
     """
 
     def __init__(self, size):
@@ -163,9 +152,8 @@ class LogDct(nn.Module):
         for rgb in batches:
             log = log_dct(rgb.to(self.mean)).double()
             count, total, squares = count + len(log), total + log.sum(0), squares + log.square().sum(0)
-        mean = total / count
-        self.mean.copy_(mean)
-        self.deviation.copy_((squares / count - mean**2).clamp_min(EPSILON).sqrt())
+        self.mean.copy_(total / count)
+        self.deviation.copy_((squares / count - (total / count) ** 2).clamp_min(EPSILON).sqrt())
         return self
 
     def forward(self, rgb):
@@ -193,5 +181,5 @@ def _between_rings(values, size):
     return field
 
 
-# Kept, made outside of inference mode: a constant first made under it could not be used in training later.
+# Made outside of inference mode: a constant first made under it could not be used in training later.
 _dct_matrix = functools.cache(torch.inference_mode(False)(dct_matrix))

@@ -16,18 +16,15 @@ WEIGHTS = {"loss_class": 1.0, "loss_regional": 0.5, "loss_hidden": 1.0, "loss_ma
 
 
 class Attention(nn.Module):
-    """Attention maps (N, M, h, w) >= 0 of features (N, C, h, w); the rim, 2 cells of 24, is always 0."""
+    """Attention maps (N, M, h, w) >= 0 of features (N, C, h, w), 0 at the rim (2 cells of 24)."""
 
     def __init__(self, channels, n_maps):
         super().__init__()
-        self.extract = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm = nn.BatchNorm2d(channels)
-        self.maps = nn.Conv2d(channels, n_maps, 1, bias=False)
-        self.maps_norm = nn.BatchNorm2d(n_maps)
+        self.extract, self.norm = nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)
+        self.maps, self.maps_norm = nn.Conv2d(channels, n_maps, 1, bias=False), nn.BatchNorm2d(n_maps)
 
     def forward(self, x):
-        x = F.relu(self.norm(self.extract(x)))
-        x = F.elu(self.maps_norm(self.maps(x))) + 1
+        x = F.elu(self.maps_norm(self.maps(F.relu(self.norm(self.extract(x)))))) + 1
         inside = torch.zeros_like(x[:1, :1])
         top, left = (max(1, round(side / 12)) for side in x.shape[2:])
         inside[..., top:-top, left:-left] = 1
@@ -67,9 +64,8 @@ class TextureEnhancement(nn.Module):
 class RegionalLoss(nn.Module):
     """Regional independence loss: each attention map keeps to features of its own, those of real faces.
 
-    Their running mean is `centers` (M, C). A real image may be 0.1 away, a fake one has to be 2 away, and the
-    centers 0.5 from each other. `rate` of the running mean falls to 0.9 after each `epoch_steps` training steps
-    (None: never). Source: section 3.4 of the paper.
+    `centers` (M, C): their running mean, whose `rate` falls by a tenth after each `epoch_steps` training steps (None:
+    never). A real image may be 0.1 away, a fake has to be 2 away, the centers 0.5 from each other. Source: section 3.4.
     """
 
     def __init__(self, n_maps, channels, rate=0.05, margin=0.5, inner_margins=(0.1, -2.0), epoch_steps=None):
@@ -93,12 +89,11 @@ class RegionalLoss(nn.Module):
 
 
 class MultiAtt(Detector):
-    """Multi-attentional detection: rgb float (N, 3, H, W) in [0, 1] -> logits (N,), high = fake; released for 380.
+    """rgb float (N, 3, H, W) in [0, 1], released for 380 pixels -> logits (N,), high = fake; with `label`: `losses`.
 
     backbone: an EfficientNet of timm with 7 stages (AdvProp weights as released; tf_efficientnet_lite0 needs no
     download). n_maps: attention maps; texture_stage: the stage (0 .. 6) whose texture is read, b1 in the paper and most
     of the cost on a CPU; width: of the projections.
-    With `label` (N,), 1 = fake, it returns the losses in place of logits: see `losses`.
     Raises ValueError for what does not fit, RuntimeError where the ImageNet weights cannot be had.
     """
 
@@ -112,9 +107,8 @@ class MultiAtt(Detector):
         self.texture = TextureEnhancement(texture, n_maps)
         self.regional = RegionalLoss(n_maps, texture)
         self.drop_maps, self.dropout = nn.Dropout1d(drop_maps), nn.Dropout(drop_rate)
-        self.local = nn.Sequential(
-            nn.Linear(n_maps * texture, width), nn.Hardswish(), nn.Linear(width, width), nn.Hardswish()
-        )
+        self.local = nn.Sequential(nn.Linear(n_maps * texture, width), nn.Hardswish(),
+                                   nn.Linear(width, width), nn.Hardswish())  # fmt: skip
         self.final = nn.Sequential(nn.Linear(self.trunk.num_features, width), nn.Hardswish())
         self.ensemble = nn.Sequential(nn.Linear(2 * width, width), nn.Hardswish(), nn.Linear(width, 2))
         self.trunk.to(memory_format=torch.channels_last)
@@ -131,10 +125,10 @@ class MultiAtt(Detector):
         return fake - real
 
     def losses(self, x, label):
-        """Return {"loss", ...} of x (N, 3, H, W) in [-1, 1], with the four terms of WEIGHTS; "loss" is their sum.
+        """Return {"loss", ...} of x (N, 3, H, W) in [-1, 1] and label (N,), 1 = fake: the sum and its terms, WEIGHTS.
 
-        Cross-entropy, regional independence, cross-entropy once more on the images in which one attention map hid what
-        it saw, and how much the features of the other maps changed by that.
+        hidden: cross-entropy of images in which one attention map hid what it saw; match: how much that changed the
+        features of the other maps.
         """
         logits, attention, regions = self._logits(x)
         hidden, index = hide(x, attention)
@@ -178,8 +172,8 @@ def hide(x, attention, threshold=(0.4, 0.6), zoom=(3.0, 5.0), noise=0.1):
     """Blur each image where one of its attention maps looks (AGDA); returns the images and which maps, (N,).
 
     x: (N, 3, H, W) in [-1, 1]; attention: (N, M, h, w) >= 0. A map is drawn with odds sqrt(1 + its sum), scaled to a
-    maximum of 1 and sharpened by a sigmoid of random threshold and slope; the blur is half the size, Gaussian
-    (kernel 11, sigma 7), with noise, and back. Source: section 3.3 of the paper.
+    maximum of 1 and sharpened by a random sigmoid. The blur, Gaussian and with noise, is done at half the size.
+    Source: section 3.3 of the paper.
     """
     index = torch.multinomial((attention.sum((2, 3)) + 1).sqrt(), 1)[:, 0]
     mask = _resized(attention[torch.arange(len(x), device=x.device), index, None], x.shape[2:])
@@ -193,7 +187,7 @@ def hide(x, attention, threshold=(0.4, 0.6), zoom=(3.0, 5.0), noise=0.1):
 
 
 def loss(model, batch):
-    """Return the losses of a batch {"rgb": (N, 3, H, W), "label": (N,), 1 = fake} as MultiAtt.losses does."""
+    """Return MultiAtt.losses of a batch {"rgb": (N, 3, H, W), "label": (N,), 1 = fake}."""
     return model(batch["rgb"], batch["label"])
 
 

@@ -18,11 +18,15 @@ WINDOWS = (3, 5, 7, 9)
 SATURATED = 250
 
 
-def noise_residual(image, levels=4, sigma=5.0):
-    """Return what wavelet denoising takes out of an image, float64 (H, W, C).
+def pixels(rgb):
+    """Return rgb (N, 3, H, W) in [0, 1] as images, uint8 (N, H, W, 3)."""
+    return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
-    image: (H, W, C), grey levels 0 .. 255; levels: of the db4 decomposition, fewer where the image is too small;
-    sigma: standard deviation of the noise that is looked for, in grey levels.
+
+def noise_residual(image, levels=4, sigma=5.0):
+    """Return what wavelet denoising takes out of an image (H, W, C) of grey levels 0 .. 255, float64 (H, W, C).
+
+    levels: of the db4 decomposition, fewer where the image is too small; sigma: of the noise, in grey levels.
     """
     levels = min(levels, pywt.dwt_max_level(min(image.shape[:2]), "db4"))
     channels = image[..., :1] if (image == image[..., :1]).all() else image  # a grey image costs a third
@@ -33,22 +37,16 @@ def noise_residual(image, levels=4, sigma=5.0):
 
 
 def residual(image, levels=4, sigma=5.0):
-    """Return the cleaned noise (H, W) of one image (H, W, 3) of grey levels 0 .. 255, to match with fingerprints.
-
-    Grey, without row and column means in each of the four phases of a 2x2 grid (they come from the sensor's colour
-    filter), and without the peaks of its spectrum (they come from compression). A constant image has none: all zero.
-    """
+    """Return the cleaned grey noise (H, W) of an image (H, W, 3) of grey levels 0 .. 255; zeros for a constant one."""
     return _clean(noise_residual(image, levels, sigma) @ GREY)
 
 
 def fingerprint(images, levels=4, sigma=5.0):
-    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of its images' noise.
-
-    images: uint8 (N, H, W, 3). Bright pixels carry more of it, saturated ones none.
-    """
+    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of the noise of uint8 (N, H, W, 3)."""
     total, weight = 0.0, 0.0
     for image in images:
         total = total + noise_residual(image, levels, sigma) * (image / 255)
+        # Bright pixels carry more of it, saturated ones none.
         weight = weight + (_intensity(image) * _unsaturated(image)) ** 2
     return _clean(total / (weight + 1) @ GREY)
 
@@ -61,9 +59,9 @@ def correlation(a, b):
 
 
 class Prnu(Detector):
-    """One fingerprint a source, photographs first; an image is fake if it is more like a generator than like these.
+    """One fingerprint a source; an image is fake if it is more like a generator than like the photographs.
 
-    size: side of the images in pixels; sources: names, the first the photographs'. Fingerprints are a buffer.
+    size: side of the images in pixels; sources: names, the first the photographs'.
     """
 
     def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0):
@@ -78,7 +76,7 @@ class Prnu(Detector):
         """
         sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
         source, fakes = learn_table["method"].map(sources.index), check_table["label"].to_numpy() > 0
-        images = np.concatenate([_uint8(learn_items[i]["rgb"][None]) for i in range(len(learn_items))])
+        images = pixels(torch.stack([learn_items[i]["rgb"] for i in range(len(learn_items))]))
         checked = torch.stack([check_items[i]["rgb"] for i in range(len(check_items))])
         best_accuracy = -1.0
         for level, sigma in itertools.product(levels, sigmas):
@@ -94,18 +92,16 @@ class Prnu(Detector):
 
         Raises ValueError where a source has no image.
         """
-        source = np.asarray(source)
         for index, name in enumerate(self.sources):
-            chosen = np.flatnonzero(source == index)
+            chosen = np.flatnonzero(np.asarray(source) == index)
             if not len(chosen):
                 raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
-            taken = fingerprint((images[i] for i in chosen), self.levels, self.sigma)
-            self.fingerprints[index] = torch.from_numpy(taken)
+            self.fingerprints[index] = torch.from_numpy(fingerprint(images[chosen], self.levels, self.sigma))
         return self
 
     def correlations(self, rgb):
         """Return the normalised correlation (N, sources) of rgb (N, 3, H, W) in [0, 1] with each fingerprint."""
-        residuals = np.stack([residual(image, self.levels, self.sigma) for image in _uint8(rgb)])
+        residuals = np.stack([residual(image, self.levels, self.sigma) for image in pixels(rgb)])
         return torch.from_numpy(correlation(residuals, self.fingerprints.cpu().numpy()))
 
     def fake_probability(self, batch):
@@ -119,12 +115,8 @@ def options(size):
     return {"size": size}
 
 
-def _uint8(rgb):
-    return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-
-
 def _noise_part(x, variance):
-    """Wiener filter for the noise: the least local variance of several windows says how much of x is image."""
+    """Wiener filter: keep the noise of x; the least local variance of several windows is that of the image."""
     energies = [uniform_filter(x**2, (size, size, *(1,) * (x.ndim - 2)), mode="constant") for size in WINDOWS]
     image = np.maximum(np.min(energies, axis=0) - variance, 0)
     whole = image + variance
@@ -132,12 +124,11 @@ def _noise_part(x, variance):
 
 
 def _clean(grey):
+    """Remove what a sensor's colour filter leaves (row and column means of each 2x2 phase) and compression's peaks."""
     grey = grey.copy()
-    for y in range(2):
-        for x in range(2):
-            phase = grey[y::2, x::2]  # a view: the mean is taken out of `grey`
-            phase -= phase.mean()
-            phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
+    for phase in (grey[y::2, x::2] for y in range(2) for x in range(2)):  # views: the means are taken out of `grey`
+        phase -= phase.mean()
+        phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
     spectrum = np.fft.fft2(grey)
     magnitude = np.abs(spectrum) / np.sqrt(grey.size)
     flat = _noise_part(magnitude, grey.var(ddof=1))

@@ -14,19 +14,18 @@ from torch.utils.data import DataLoader
 
 from lib.detectors import Detector, register
 from lib.ops.spectra import azimuthal_profile
+from lib.rivals.prnu import pixels
 
 
 def features(rgb):
     """Return the 1D spectra, float64 (N, length), of rgb (N, 3, S, S) in [0, 1], as grey images of 8 bits."""
-    pixels = (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return np.stack([azimuthal_profile(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in pixels])
+    return np.stack([azimuthal_profile(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in pixels(rgb)])
 
 
 class SpectrumSVM(Detector):
     """Decide by one hyperplane: rgb (N, 3, size, size) in [0, 1] -> distance (N,) in margins, positive = fake.
 
-    Its logistic function is the score, which is no probability. scikit-learn finds it; mean, deviation, weight and bias
-    are buffers, saved as those of any network.
+    The score, the logistic function of the distance, is no probability. What scikit-learn finds is kept in buffers.
     """
 
     def __init__(self, size):
@@ -38,7 +37,7 @@ class SpectrumSVM(Detector):
         self.register_buffer("bias", torch.zeros((), dtype=torch.float64))
 
     def learn(self, learn_items, learn_table, check_items, check_table):
-        """Learn from all images of a table; nothing is to be chosen, so that no option changes."""
+        """Learn from all images of a table; no option changes."""
         spectra = np.concatenate([features(batch["rgb"]) for batch in DataLoader(learn_items, 64)])
         self.fit(spectra, learn_table["label"].to_numpy())
         return {}

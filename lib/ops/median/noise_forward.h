@@ -13,9 +13,7 @@ struct Network;
 
 // Call f with 0, 1, ... each a constant for the compiler, so that a network becomes straight lines without an array.
 template <class F, int... I>
-inline INLINE void each(std::integer_sequence<int, I...>, F f) {
-  (f(std::integral_constant<int, I>()), ...);
-}
+inline INLINE void each(std::integer_sequence<int, I...>, F f) { (f(std::integral_constant<int, I>()), ...); }
 template <int N>
 using Numbers = std::make_integer_sequence<int, N>;
 
@@ -81,7 +79,7 @@ KERNEL void spread_nan(const float *x, int64_t stride, int64_t step, float *__re
 // Which neighbour is the median: the first in reading order that equals it, or for a NaN the first that is one.
 template <int K, bool Nan>
 KERNEL void find(const float *__restrict x, int64_t stride, int64_t step, const float *__restrict median,
-          uint8_t *__restrict index) {
+                 uint8_t *__restrict index) {
   for (int64_t j = 0; j < CHUNK; j++) {
     const float m = median[j];
     int found = 0;
@@ -109,30 +107,23 @@ void repeat(const Task &t, const float *from, int64_t plane, float *to) {
 template <int K>
 struct Forward {
   static constexpr int64_t radius = K / 2;
-
-  explicit Forward(const Task &t)
-      : t(t), tiles(t, radius), row(CHUNK + 2 * radius * t.step) {
-    const int64_t size = tiles.values(radius, t.step), slack = CHUNK + K * t.step;
-    x = memory<float>(0, size, slack);
-    result = memory<float>(1, size, slack);
-    sorted = memory<float>(2, K * row, 0);
-    median = memory<float>(3, CHUNK, 0);
-    weight = memory<float>(4, CHUNK + t.step, 0);
-    bias = memory<float>(5, CHUNK + t.step, 0);
-    index = memory<uint8_t>(0, t.index ? size : 0, slack);
-  }
+  const Task &t;
+  const Tiles tiles{t, radius};
+  const int64_t row = CHUNK + 2 * radius * t.step, size = tiles.values(radius, t.step), slack = CHUNK + K * t.step;
+  float *const x = memory<float>(0, size, slack), *const result = memory<float>(1, size, slack);
+  float *const sorted = memory<float>(2, K * row, 0), *const median = memory<float>(3, CHUNK, 0);
+  float *const weight = memory<float>(4, CHUNK + t.step, 0), *const bias = memory<float>(5, CHUNK + t.step, 0);
+  uint8_t *const index = memory<uint8_t>(0, t.index ? size : 0, slack);
+  int64_t last_plane = -1;
 
   void run(int64_t tile) {
     const int64_t plane = tiles.plane(tile);
-    if (t.weight && plane != last_plane) {
-      repeat(t, t.weight, plane, weight);
-      repeat(t, t.bias, plane, bias);
-    }
+    if (t.weight && plane != last_plane) repeat(t, t.weight, plane, weight), repeat(t, t.bias, plane, bias);
     last_plane = plane;
     if (!direct(plane, tiles.y(tile), tiles.x(tile))) copied(plane, tiles.y(tile), tiles.x(tile));
   }
 
-  // Straight from x to out; false where that is not possible, for an index or a NaN.
+  // Straight from x to out; false where an index or a NaN forbids it.
   bool direct(int64_t plane, Span ys, Span xs) {
     if (t.index) return false;
     const Span rows = ys.grown(radius).within(t.height);
@@ -176,6 +167,7 @@ struct Forward {
           std::copy_n(line + from, t.step, line + to);
       }
   }
+
   void enhance(const float *x, float *out, int64_t n) const {
     const int64_t chunk = std::max<int64_t>(1, CHUNK / t.step) * t.step;
     for (int64_t j = 0; j < n; j += chunk) ::enhance(x + j, out + j, weight, bias, out + j, std::min(chunk, n - j));
@@ -205,13 +197,6 @@ struct Forward {
       if (t.index) std::memcpy(t.index + to, index + from, n);
     }
   }
-
-  const Task &t;
-  const Tiles tiles;
-  const int64_t row;
-  int64_t last_plane = -1;
-  float *x, *result, *sorted, *median, *weight, *bias;
-  uint8_t *index;
 };
 
 template <int K>
@@ -219,7 +204,7 @@ void forward(const Task &t) {
   const int64_t count = Tiles(t, K / 2).count;
 #pragma omp parallel num_threads(t.threads)
   {
-    Forward<K> forward(t);
+    Forward<K> forward{t};
 #pragma omp for schedule(dynamic)
     for (int64_t tile = 0; tile < count; tile++) forward.run(tile);
   }
