@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lib import detectors, heatmaps, paths
 from lib.data import cut, face_detectors, image, video
+from lib.data.jobs import write_csv
 from lib.training import checkpoints
 from lib.training.device import device
 
@@ -89,9 +90,9 @@ def _load(checkpoint, _modified):
 def score(path, detector="pel", frames=None, checkpoint=None):
     """Return the Result of one image or video file.
 
-    detector: "pel" (the largest face is cut out as in training) or "bts" (trained on pictures that are aligned faces
-    already: an image is taken whole, its central square; of a video the face is cut out, too). frames: how many of a
-    video, at equal intervals (as in training by default); the score of a video is their mean.
+    detector: "pel" (the largest face is cut out as in training) or "bts" (trained on pictures that are faces already:
+    of an image its central square is taken, of a video the face). frames: how many of a video, at equal intervals (as
+    in training by default); the score of a video is their mean.
     Raises ValueError or FileNotFoundError in one line that names a file that cannot be scored.
     """
     loaded = load(detector, checkpoint)
@@ -149,8 +150,7 @@ def main(arguments=None):
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
-    rows, failed = [], 0
-    files = expand(options.paths)
+    rows, files = [], expand(options.paths)
     common = os.path.commonpath([file.absolute().parent for file in files])
     for file in tqdm(files, desc="scoring", unit="file", disable=None, leave=False):
         try:
@@ -161,29 +161,27 @@ def main(arguments=None):
         except (OSError, ValueError, RuntimeError) as error:
             tqdm.write(f"not scored: {error}", file=sys.stderr)
             rows.append({"path": str(file), "detector": options.detector, "error": str(error)})
-            failed += 1
         else:
             tqdm.write(_line(result, options.json))
             rows.append(result.row())
     if options.csv:
         table = pd.DataFrame(rows, columns=["path", "score", "verdict", "frames", "detector", "error"])
-        table = table.astype({"frames": "Int64"})
-        paths.replace(options.csv, lambda unfinished: table.to_csv(unfinished, index=False))
-    return 1 if failed else 0
+        write_csv(options.csv, table.astype({"frames": "Int64"}))
+    return int(any("error" in row for row in rows))
 
 
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m lib.detect",
-        description="Score images, folders and videos: 0 = real, 1 = fake, one line each. Exit status 1 if anything "
-        "could not be scored; each such thing gets one line on stderr, the others are scored nevertheless.",
+        description="Score images, folders and videos: 0 = real, 1 = fake, one line each. What cannot be scored gets "
+        "one line on stderr and an exit status of 1; the others are scored nevertheless.",
     )
-    add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
     kinds = (
         "pel: for manipulated faces, cuts the largest face out (default). bts: for generated pictures, takes an image "
         "whole, because it is trained on pictures that are aligned faces"
     )
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
     add("--detector", choices=DETECTORS, default="pel", help=kinds)
     add("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
     add("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")

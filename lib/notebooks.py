@@ -35,7 +35,7 @@ def write_back():
 
 
 def _smaller(png):
-    """Return a picture, PNG in base64, in fewer bytes and the same colours: with a palette if 256 are enough."""
+    """Return a picture, PNG in base64, in fewer bytes and the same colours; with a palette where 256 are enough."""
     picture, smaller = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
     palette = picture.quantize(256)
     same = palette.convert("RGB").tobytes() == picture.tobytes()  # else heat maps would get bands
@@ -44,7 +44,7 @@ def _smaller(png):
 
 
 def _passing(output):
-    """Say whether an output was only of use while the notebook ran: a progress bar, or what goes to stderr."""
+    """Say whether an output was of use only while the notebook ran: a progress bar, or what goes to stderr."""
     return output.get("name") == "stderr" or "%|" in output.get("data", {}).get("text/plain", "")
 
 

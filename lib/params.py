@@ -1,6 +1,6 @@
 """params.yaml, read and checked: an unknown key, a wrong type or a missing path fails before anything is computed.
 
-`python -m lib.params` says whether it is valid, and at which scale. What a key means stands beside it in params.yaml.
+`python -m lib.params` says whether it is valid, and its scale. What a key means is said beside it in params.yaml.
 """
 
 import difflib
@@ -42,9 +42,9 @@ def one_of(key, value, allowed):
 
 
 class Section(BaseModel):
-    """A section of params.yaml: frozen, its keys known, its types exact (but an int may stand for a float).
+    """A section of params.yaml: it cannot be changed, other keys are errors, types are exact (an int is a float, too).
 
-    checks: functions of the section that return what is wrong with a key ("key: reason"), or something false.
+    checks: functions of the section that return "key: what is wrong with it", or something false.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -72,14 +72,13 @@ class Section(BaseModel):
 
 
 def section(name, *checks, **keys):
-    """Return the class of a section with these keys (key=type, or key=(type, default)) and checks."""
+    """Return the class of a section; keys: key=type, or key=(type, default); checks: as in `Section`."""
     return create_model(name, __base__=Section, __module__=__name__, checks=(ClassVar[tuple], checks), **keys)
 
 
 def _is_there(data_set):
     if not paths.resolve(data_set.root).is_dir():
-        bundled = not os.path.isabs(data_set.root) and data_set.root.startswith("data/")
-        remedy = "run `dvc pull` (or `make repro`)" if bundled else "correct the path"
+        remedy = "run `dvc pull` (or `make repro`)" if data_set.root.startswith("data/") else "correct the path"
         raise ValueError(f"root: no folder at {data_set.root}: {remedy}")
     return data_set
 
@@ -129,7 +128,7 @@ BtsDetectors = section(
 TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
-# PEL, the networks that its tables compare, and its ablations; all with one kind of training budget.
+# PEL, the networks that its tables compare, and its ablations; all trained with the same kind of budget.
 Training = section(
     "Training",
     lambda s: not all(0 < share < 1 for share in s.decay_at)
@@ -191,7 +190,7 @@ def load(scale=None, file=None):
 
     scale: smoke, bundled or paper; None takes the environment variable DEEPFAKE_SCALE, else the file's own `scale`.
     file: another file than the repository's params.yaml (also: the environment variable DEEPFAKE_PARAMS).
-    Raises ParamsError with one line that names the key.
+    Raises ParamsError in one line that names the key.
     """
     file = paths.resolve(file or paths.PARAMS)
     try:
@@ -205,7 +204,7 @@ def load(scale=None, file=None):
         raise ParamsError(f"{paths.show(file)}: holds no keys; copy the repository's params.yaml")
     scale = scale or os.environ.get("DEEPFAKE_SCALE") or raw.get("scale")
     one_of("scale", scale, SCALES)
-    # All scales are checked, so that a typo in the paper's numbers does not wait for the GPU box.
+    # All scales are checked, so that a typo in the paper's numbers is not found only on the machine with the GPU.
     return {name: _build(Params, _at_scale(raw, name)) for name in SCALES}[scale]
 
 
@@ -233,7 +232,7 @@ def _build(kind, raw):
         error = errors.errors()[0]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     match error["type"]:
-        case "value_error":  # of a check, which names a key of its section
+        case "value_error":  # raised above; its text begins with the key inside the section
             raise ParamsError(f"{key}.{error['ctx']['error']}".lstrip("."))
         case "missing":
             raise ParamsError(f"{key}: missing; the repository's params.yaml has it")

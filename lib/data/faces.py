@@ -26,9 +26,8 @@ def prepare(data_set, settings, seed, progress=True, client=None):
     Columns: those of layouts.videos, frame (index in the video), x1, y1, x2, y2 (the detected box, pixels of the
     video). Crops lie in paths.FACES/<data set and settings>/<compression>/<method>/<video>/<frame>.png, with
     manifest.csv (paths relative to it), frames.csv (each sampled frame: video, frame, box, status) and report.csv (what
-    was skipped, and why). Other settings use another folder, so nothing old is overwritten. A finished video is cut
-    again only if the file or the code that cuts it has changed, so an interrupted run continues.
-    c40 and raw reuse the boxes that c23 of the same data set has, so that the qualities share their crops.
+    was skipped, and why). A finished video is cut again only if its file or the code that cuts it has changed, so an
+    interrupted run continues. c40 and raw reuse the boxes of c23, so that the qualities share their crops.
     """
     how = {"workers": settings.workers, "client": client, "progress": progress}
     if data_set.layout == "WildDeepfake":

@@ -1,4 +1,4 @@
-"""One image in, one image out: reading that names a bad file, resizing to a square, lossless writing."""
+"""Images as arrays: read them (a bad file is named), resize them to a square, write them without loss."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 def read_image(path):
     """Return the image as uint8 RGB (H, W, 3), turned upright.
 
-    Raises FileNotFoundError, or ValueError naming a file that is empty, truncated or no image: Pillow is asked
-    because OpenCV returns the readable half of a truncated JPEG without a word.
+    Raises FileNotFoundError, or ValueError naming a file that is empty, truncated or no image.
     """
+    # Pillow, because OpenCV returns the readable half of a truncated JPEG without an error.
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such image")
     try:

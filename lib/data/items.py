@@ -14,9 +14,9 @@ MEMORY_LIMIT = 4 * 2**30  # bytes; larger sets are read from disk at each epoch
 class FaceImages(Dataset):
     """The images of a table: {"rgb": float32 (3, size, size) in [0, 1], "label": float32 (), "index": int, "mirrored"}.
 
-    flip: mirror each image or not by a coin that depends on (seed, epoch, index) alone, whatever the workers do;
-    mirrored (bool) says how it fell, for all that must be mirrored with the image (masks, residuals).
-    in_memory: keep the resized images as uint8 (all are read, and a bad one named, at once) up to `MEMORY_LIMIT`.
+    flip: mirror half of the images, drawn by (seed, epoch, index) alone, whatever the workers do; mirrored (bool) says
+    which, for all that must be mirrored with the image (masks, residuals).
+    in_memory: read all images at once and keep them, resized, as uint8, up to `MEMORY_LIMIT`.
     Raises ValueError in one line that names a file that is empty, truncated or no image.
     """
 
@@ -48,30 +48,24 @@ class FaceImages(Dataset):
         return torch.from_numpy(np.ascontiguousarray(square.transpose(2, 0, 1)))
 
 
-def balance(table, seed, epoch):
-    """Return row positions (sorted) with as many fakes as reals: all of the rarer class, a fresh draw of the other.
-
-    Depends on (seed, epoch) alone. Source: the sampling rule of DCL, which PEL's other numbers follow.
-    """
-    label = table["label"].to_numpy()
-    sides = [np.flatnonzero(label == side) for side in (0, 1)]
-    count = min(map(len, sides))
-    if not count:
-        raise ValueError("the table holds one class only; training needs real and fake images")
-    generator = np.random.default_rng((seed, epoch))
-    return np.sort(np.concatenate([generator.choice(side, count, replace=False) for side in sides]))
-
-
 class Balanced(Dataset):
-    """A view of `FaceImages(table, ...)` that draws with `balance` anew at each `set_epoch`."""
+    """A view of `FaceImages(table, ...)` with as many fakes as reals: all of the rarer class, a draw of the other.
+
+    Each `set_epoch` draws anew, by (seed, epoch) alone. Raises ValueError where the table holds one class only.
+    Source: the sampling rule of DCL, which PEL's other numbers follow.
+    """
 
     def __init__(self, table, images, seed=0):
-        self.table, self.images, self.seed = table, images, seed
+        self.images, self.seed = images, seed
+        self.sides = [np.flatnonzero(table["label"] == label) for label in (0, 1)]
+        if not min(map(len, self.sides)):
+            raise ValueError("the table holds one class only; training needs real and fake images")
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
         self.images.set_epoch(epoch)
-        self.rows = balance(self.table, self.seed, epoch)
+        generator, count = np.random.default_rng((self.seed, epoch)), min(map(len, self.sides))
+        self.rows = np.sort(np.concatenate([generator.choice(side, count, replace=False) for side in self.sides]))
 
     def __len__(self):
         return len(self.rows)

@@ -1,4 +1,4 @@
-"""Frames out of video files and back, exactly by index, with PyAV (which carries its own FFmpeg and libx264)."""
+"""Frames of video files, read by their exact index and written, with PyAV (which brings FFmpeg and libx264)."""
 
 from contextlib import contextmanager
 from fractions import Fraction
@@ -14,7 +14,7 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 @contextmanager
 def _opened(path):
-    """Give the container and its video stream; whatever FFmpeg cannot read becomes one line that names the file."""
+    """Give the container and its video stream; what FFmpeg cannot read is a ValueError that names the file."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such video")
     try:
@@ -29,7 +29,7 @@ def _opened(path):
 def frame_count(path):
     """Return the number of frames that the video holds.
 
-    Counts the packets without decoding them, because the header of a truncated file still promises all of them.
+    Counts the packets without decoding them: the header of a truncated file still promises all frames.
     Raises FileNotFoundError, or ValueError naming a file that is truncated or no video.
     """
     with _opened(path) as (container, stream):
@@ -81,8 +81,7 @@ def write_video(path, frames, fps=25, crf=23):
     Raises ValueError for frames of another shape or type.
     """
     frames = np.asarray(frames)
-    grey = frames.ndim == 3
-    if frames.dtype != np.uint8 or frames.ndim not in (3, 4) or not len(frames) or (not grey and frames.shape[3] != 3):
+    if frames.dtype != np.uint8 or not len(frames) or frames.shape[3:] not in ((), (3,)) or frames.ndim < 3:
         raise ValueError(f"{path}: frames must be uint8 (n, H, W, 3) or (n, H, W), got {frames.dtype} {frames.shape}")
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
@@ -91,14 +90,11 @@ def write_video(path, frames, fps=25, crf=23):
 
 
 def _encode(path, frames, fps, crf):
-    height, width = frames.shape[1:3]
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options={"crf": str(crf)})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1
+        kind = "gray" if frames.ndim == 3 else "rgb24"
         for frame in frames:
-            picture = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(frame), format="gray" if frame.ndim == 2 else "rgb24"
-            )
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=kind)))
         container.mux(stream.encode(None))

@@ -176,12 +176,10 @@ def read_json(file):
 def read_csv(file, columns):
     """Return these columns of a CSV file as text; raises ValueError in one line that names the file if one lacks."""
     try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        table = pd.DataFrame()
-    if not set(columns) <= set(table):
-        raise ValueError(f"{paths.show(file)}: needs the columns {','.join(columns)}, has {list(table)}")
-    return table[columns]
+        return pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False)[columns]
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{paths.show(file)}: needs the columns {','.join(columns)} ({reason})") from None
 
 
 READERS = {

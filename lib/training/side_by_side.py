@@ -18,12 +18,12 @@ from lib import paths
 from lib.data.jobs import run
 
 
-def side_by_side(work, jobs, desc="trainings", unit="training", threads=1):
+def side_by_side(work, jobs, desc="trainings", threads=1):
     """Return [work(job) of each job], in order; as many at once as there are cores, in processes of `threads` each.
 
-    threads: 0 runs them here, one after the other, with all threads: the way of a training at the paper's scale.
-    On a GPU, and under torchrun, where all processes work at one job, that is always so. A bar shows how many have
-    ended, and the epoch of those that run. Raises RuntimeError in one line where a process was ended.
+    threads: 0 runs them here, one after the other, with all threads, as a training at the paper's scale needs. On a
+    GPU, and under torchrun, where all processes work at one job, that is always so. A bar shows how many have ended,
+    and the epoch of those that run. Raises RuntimeError in one line where a process was ended.
     """
     jobs = list(jobs)
     if not threads or torch.cuda.is_available() or "WORLD_SIZE" in os.environ:
@@ -33,7 +33,7 @@ def side_by_side(work, jobs, desc="trainings", unit="training", threads=1):
         setting="LOKY_MAX_CPU_COUNT (1: one at a time)",
     )  # fmt: skip
     over = threading.Event()
-    with tqdm(results, desc, len(jobs), unit=unit) as bar:
+    with tqdm(results, desc, len(jobs), unit=desc[:-1]) as bar:
         threading.Thread(target=_show_epochs, args=(bar, over), daemon=True).start()
         try:
             return list(bar)

@@ -85,7 +85,7 @@ def test_training_sees_as_many_fakes_as_reals_and_other_fakes_each_epoch(tmp_pat
         draws.append(tuple(balanced[i]["index"] for i in range(len(balanced))))
     assert draws[0] == draws[2] != draws[1]
     with pytest.raises(ValueError, match="one class only"):
-        items.balance(table[table["label"] == 1], 0, 0)
+        items.Balanced(table[table["label"] == 1], items.FaceImages(table, 12))
 
 
 def test_resizing_averages_when_it_shrinks_and_keeps_what_fits():
