@@ -26,7 +26,7 @@ def read(path):
     """Return a table of scores. Raises FileNotFoundError, with the stage that makes the file."""
     if not path.is_file():
         name = paths.show(path)
-        raise FileNotFoundError(f"{name}: no such scores; `{checkpoints._maker(path)}` makes them")
+        raise FileNotFoundError(f"{name}: no such scores; `{checkpoints.maker(path)}` makes them")
     return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
 
 

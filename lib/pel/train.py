@@ -61,7 +61,7 @@ def train(entry, table, faces, budget, seed, name, **sections):
         seed=seed,
         depends_on={"images": staleness.images(seen), "size": faces.size, "code": (__name__, *entry.code)},
         validate=lambda model: {"val_auc": roc_auc_score(splits["val"]["label"], predict(model, checked))},
-        config={"detector": entry.name, "options": options, "faces": faces.model_dump()},
+        config={"detector": entry.name, "options": options, "faces": faces.model_dump(exclude={"workers"})},
         decay_at=budget.decay_at,
         progress=multiprocessing.parent_process() is None,  # else whoever started this process shows how far it is
     )

@@ -29,7 +29,7 @@ def load(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `{_maker(path)}` trains them")
+        raise FileNotFoundError(f"{paths.show(path)}: no such weights; `{maker(path)}` trains them")
     try:
         return load_file(path), config(path)
     except SafetensorError as error:
@@ -46,7 +46,7 @@ def config(path):
         return {key: json.loads(value) for key, value in (weights.metadata() or {}).items()}
 
 
-def _maker(path):
+def maker(path):
     """Return the command of the stage that writes a file, or that of all stages."""
     folders = {"checkpoints": paths.CHECKPOINTS, "results": paths.RESULTS}
     inside = next((Path(k, path.relative_to(f)) for k, f in folders.items() if path.is_relative_to(f)), path)
