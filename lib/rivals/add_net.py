@@ -54,9 +54,8 @@ class ADDNet(xception.Xception):
 
 
 def loss(model, batch):
-    """Return the binary cross-entropy of a batch {"rgb", "mask" (may be missing), "label"}, 1 = fake; a scalar."""
-    logits = model(batch["rgb"], batch.get("mask"))
-    return F.binary_cross_entropy_with_logits(logits, batch["label"].float())
+    """Return the loss of Xception for a batch {"rgb", "mask" (may be missing), "label"}."""
+    return xception.loss(lambda rgb: model(rgb, batch.get("mask")), batch)
 
 
 def find(paths, progress=True):
