@@ -10,7 +10,7 @@ from PIL import Image
 
 from lib import params, paths
 from lib.data import image, layouts
-from lib.rivals import add_net_masks
+from lib.rivals import add_net
 
 torch.set_num_threads(1)
 
@@ -90,7 +90,7 @@ def face_settings(tmp_path, monkeypatch):
     """params.yaml at smoke scale, for 64 px faces of tiny stand-ins of two data sets."""
     for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED", "FACES", "RESULTS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    monkeypatch.setattr(add_net_masks, "find", lambda faces: np.full((len(faces), 5, 2), np.nan, "f4"))
+    monkeypatch.setattr(add_net, "find", lambda faces: np.full((len(faces), 5, 2), np.nan, "f4"))
     folder_of_faces(tmp_path / "own", [f"{n:03}" for n in range(30)], 60)
     folder_of_faces(tmp_path / "elsewhere", ["900", "901", "902"], 30)
     whole = params.load("smoke")

@@ -26,9 +26,9 @@ EVERYTHING = RE_SYNTHESIZERS | BTS | FACES
 SCORED = {"bts_detectors", "pel_detectors", "ablation_rows", "cross_training"}
 
 EDITS = {  # file, text, what takes its place: trainings that are stale, commands of dvc.yaml that run again
-    "a C++ header": ("ops/median/noise_tiles.h", "#pragma once", "#pragma once\nint changed;", PEL,
+    "a C++ header": ("ops/median/noise_tiles.h", "#include <cstring>", "#include <cstring>\nint changed;", PEL,
                      {"more_fakes", *SCORED}),
-    "the masks of Add-Net": ("rivals/add_net_masks.py", "BLUR = ", "BLUR = 2 * ", {"Add-Net"}, SCORED),
+    "the masks of Add-Net": ("rivals/add_net.py", "BLUR = ", "BLUR = 2 * ", {"Add-Net"}, SCORED),
     "the residuals": ("bts/residuals.py", ".half()", ".bfloat16()", RESIDUAL, SCORED),
     "the loader": ("data/items.py", "/ 255", "/ 256", EVERYTHING, TRAININGS),
     "Xception's trunk": ("backbones/xception.py", "BLOCKS = (", "BLOCKS = (*(), ", {"Xception", "Add-Net", "F3-Net"},

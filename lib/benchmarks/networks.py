@@ -10,7 +10,6 @@ import contextlib
 import functools
 import multiprocessing
 import re
-import statistics
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from unittest import mock
@@ -19,7 +18,7 @@ import pandas as pd
 import torch
 
 from lib import ops, paths
-from lib.benchmarks.ops import by_round, name_of
+from lib.benchmarks.ops import by_round, medians, name_of
 from lib.bts.re_synthesizer import RDN
 from lib.pel import network as pel_network
 from lib.training import device as training_device
@@ -32,9 +31,8 @@ def pel_training(device, backbone, size, batch, rounds):
     Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, ours through torch.compile.
     """
     plain = mock.patch.multiple(ops, noise_enhance=ops.noise_enhance_ref, frequency_stem=ops.frequency_stem_ref)
-    contexts = {"plain operations": plain, "ours": contextlib.nullcontext(),
-                "ours, bfloat16": torch.autocast(device.type, torch.bfloat16),
-                "ours, compiled": contextlib.nullcontext()}  # fmt: skip
+    nothing, lower = contextlib.nullcontext(), torch.autocast(device.type, torch.bfloat16)
+    contexts = {"plain operations": plain, "ours": nothing, "ours, bfloat16": lower, "ours, compiled": nothing}
     runs = {name: functools.partial(_stepper(device, backbone, size, batch, compiled="compiled" in name), context)
             for name, context in contexts.items()}  # fmt: skip
     return _measure(runs, batch, device, rounds)
@@ -91,12 +89,11 @@ def _stepper(device, backbone, size, batch, training=True, compiled=False):
     model = pel_network.PEL(backbone, pretrained=False).to(device).train(training)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
     network = torch.compile(model) if compiled else model
-    data = {"rgb": torch.rand(batch, 3, size, size, device=device),
-            "label": torch.randint(0, 2, (batch,), device=device)}  # fmt: skip
+    rgb, label = torch.rand(batch, 3, size, size, device=device), torch.randint(0, 2, (batch,), device=device)
 
     def step(context):
         with context, torch.inference_mode(not training):
-            loss = pel_network.loss(network, data)
+            loss = pel_network.loss(network, {"rgb": rgb, "label": label})
         if training:
             loss.backward()
             optimizer.step()
@@ -112,9 +109,9 @@ def _status(key):
 
 def _measure(variants, images, device, rounds):
     times = by_round(variants, device, rounds)
-    medians = {name: statistics.median(taken[1:]) / 1000 for name, taken in times.items()}
-    first = next(iter(medians.values()))
-    rows = [(n, images / medians[n], first / medians[n], times[n][0] / 1000) for n in variants]
+    seconds = {name: median / 1000 for name, median in medians(times).items()}
+    first = next(iter(seconds.values()))
+    rows = [(n, images / seconds[n], first / seconds[n], times[n][0] / 1000) for n in variants]
     return pd.DataFrame(rows, columns=["variant", "images/s", "times as fast", "first step, s"])
 
 
@@ -143,8 +140,7 @@ def main():
         print(f"{title} ({name})\n{table.to_string(index=False, float_format='%.2f')}\n")
     whole = pd.concat([table.assign(what=title, device=name) for title, table in tables.items()])
     paths.replace(paths.RESULTS / "model_benchmark.csv", lambda file: whole.to_csv(file, index=False))
-    if not large:
-        print("CUDA: not measured here")
+    print("" if large else "CUDA: not measured here")
 
 
 if __name__ == "__main__":

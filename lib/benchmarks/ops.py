@@ -46,7 +46,7 @@ def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images
             # Into new memory, as every operation here writes its result.
             times = by_round({**candidates, "floor": source.clone}, device, rounds)
             rows.append({"operation": name, "device": name_of(device), "shape": "x".join(map(str, shape)),
-                         "dtype": str(dtype).removeprefix("torch."), **_medians(times),
+                         "dtype": str(dtype).removeprefix("torch."), **medians(times),
                          "first compiled call, s": times.get("compiled", [np.nan])[0] / 1000,
                          "gigabytes": moved / 1e9, "gigaflops": flops / 1e9})  # fmt: skip
     found = pd.DataFrame(rows, columns=COLUMNS)
@@ -55,7 +55,7 @@ def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images
 
 def paired(candidates, device, rounds):
     """Time functions side by side: {name: median milliseconds over `rounds`}, without the warm-up round."""
-    return _medians(by_round(candidates, device, rounds))
+    return medians(by_round(candidates, device, rounds))
 
 
 def by_round(candidates, device, rounds):
@@ -76,7 +76,7 @@ def name_of(device):
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def _medians(times):
+def medians(times):
     return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
@@ -112,9 +112,8 @@ def matrix_product(device, size=2048):
 def _noise(shape, dtype, device):
     """Yield (name, shape, bytes, flops, candidates) of the median and of the noise block, forward and with backward."""
     x = torch.randn(shape, device=device).to(dtype, memory_format=torch.channels_last)
-    pull = torch.randn_like(x)
     weight, bias = (torch.randn(shape[1], device=device, dtype=dtype, requires_grad=True) for _ in range(2))
-    grown = x.clone().requires_grad_()
+    pull, grown = torch.randn_like(x), x.clone().requires_grad_()
     size, count = x.element_size(), x.numel()
     torch.compiler.reset()  # it gives up after some shapes and dtypes of one function
     network = torch.compile(by_network(), dynamic=False)

@@ -1,16 +1,30 @@
-"""ADD-Net (2D): Xception that looks where the face and its organs are.
+"""ADD-Net (2D): Xception that looks where the face and its organs are, by a mask drawn from five landmarks.
 
 Zi et al., "WildDeepfake: A Challenging Real-World Dataset for Deepfake Detection", ACM MM 2020. Its code was never
-released: the five places of the mask are those of its figure; lib/rivals/add_net_masks.py draws the mask.
+released: the five places of the mask are those of its figure.
 """
 
-import torch.nn.functional as F
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from lib.data import face_detectors
+from lib.data.image import read_image, resize
 from lib.detectors import check_rgb, register
 from lib.rivals import xception
-from lib.rivals.add_net_masks import Masked
 
 MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the fifth place
+WORKERS = 2  # threads
+SEARCH = 160  # side in pixels at which crops are searched: they hold one large face
+FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
+MINE = threading.local()  # the detector of each thread: OpenCV's networks are not to be shared
 
 
 class ADDNet(xception.Xception):
@@ -40,9 +54,85 @@ class ADDNet(xception.Xception):
 
 
 def loss(model, batch):
-    """Return the binary cross-entropy of a batch {"rgb", "mask" (may be missing), "label"}, 1 = fake; a scalar."""
-    logits = model(batch["rgb"], batch.get("mask"))
-    return F.binary_cross_entropy_with_logits(logits, batch["label"].float())
+    """Return the loss of Xception for a batch {"rgb", "mask" (may be missing), "label"}."""
+    return xception.loss(lambda rgb: model(rgb, batch.get("mask")), batch)
+
+
+def find(paths):
+    """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
+
+    x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
+    finds; NaN where it finds none. A process searches each crop once: that takes longer than to train on it.
+    Raises as lib.data.image.read_image.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
+    try:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2)
+            return np.array(list(bar), np.float32).reshape(-1, 5, 2)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@functools.cache
+def _search(path):
+    if not hasattr(MINE, "detector"):
+        MINE.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
+    boxes, _, points = MINE.detector.detect(resize(read_image(path), SEARCH))
+    if not len(boxes):
+        return np.full((5, 2), np.nan)
+    return points[(boxes[:, 2:] - boxes[:, :2]).prod(1).argmax()] / SEARCH
+
+
+def attention_mask(landmarks, size):
+    """Draw where to look: the face at 0.5, eyes, nose and mouth at 1, blurred (sigma 7 % of the side).
+
+    landmarks: (5, 2), as a row of `find`. Returns float32 (size, size) in [0, 1]; ones for NaN.
+    ADD-Net (Zi et al., ACM MM 2020) draws 68 landmarks and tells no numbers. From MTCNN's five we draw the same parts,
+    as ellipses that turn with the face.
+    Raises ValueError for landmarks of another shape.
+    """
+    points = np.asarray(landmarks, float) * size
+    if points.shape != (5, 2):
+        raise ValueError(f"landmarks: needs shape (5, 2), has {points.shape}")
+    if np.isnan(points).any():
+        return np.ones((size, size), np.float32)
+    left, right, nose, *mouth = points
+    eyes, lips = (left + right) / 2, (mouth[0] + mouth[1]) / 2
+    down, unit = lips - eyes, np.linalg.norm(right - left)
+    angle = np.degrees(np.arctan2(*(right - left)[::-1]))
+    height = max(np.linalg.norm(down), 0.5 * unit)  # a face in profile has no distance between the eyes
+    unit = max(unit, 0.5 * height)
+    mask = np.zeros((size, size), np.float32)
+    _ellipse(mask, eyes + 0.45 * down, (1.15 * unit, 1.5 * height), angle, FACE)
+    for eye in (left, right):
+        _ellipse(mask, eye, (0.32 * unit, 0.2 * unit), angle, ORGAN)
+    _ellipse(mask, (eyes + 3 * nose) / 4, (0.25 * unit, 0.38 * height), angle, ORGAN)
+    _ellipse(mask, lips, (np.linalg.norm(mouth[1] - mouth[0]) / 2 + 0.1 * unit, 0.2 * unit), angle, ORGAN)
+    return cv2.GaussianBlur(mask, (0, 0), BLUR * size, borderType=cv2.BORDER_REFLECT)
+
+
+def _ellipse(mask, centre, axes, angle, value):
+    whole = [tuple(round(float(number)) for number in pair) for pair in (centre, np.maximum(axes, 1))]
+    cv2.ellipse(mask, *whole, float(angle), 0, 360, value, -1)
+
+
+class Masked(Dataset):
+    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is."""
+
+    def __init__(self, images):
+        self.images, self.set_epoch = images, images.set_epoch
+        masks = [attention_mask(points, images.size) for points in find(images.paths)]
+        # As uint8, a quarter of the memory.
+        self.masks = torch.from_numpy(np.stack(masks) * 255).round().to(torch.uint8)[:, None]
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        item, mask = self.images[index], self.masks[index]
+        return {**item, "mask": (mask.flip(-1) if item["mirrored"] else mask).float() / 255}
 
 
 register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))(xception.options)

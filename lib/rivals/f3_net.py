@@ -93,9 +93,8 @@ class MixBlock(nn.Module):
         super().__init__()
         self.queries, self.keys = (nn.ModuleList(nn.Conv2d(channels, channels, 1) for _ in STREAMS) for _ in range(2))
         self.gates = nn.Parameter(torch.zeros(2))
-        self.outputs = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(channels, channels, 1, groups=channels), nn.BatchNorm2d(channels)) for _ in STREAMS
-        )
+        convs = (nn.Conv2d(channels, channels, 1, groups=channels) for _ in STREAMS)
+        self.outputs = nn.ModuleList(nn.Sequential(conv, nn.BatchNorm2d(channels)) for conv in convs)
 
     def forward(self, maps):
         query, key = (torch.cat([conv(x) for conv, x in zip(convs, maps, strict=True)], dim=3)
@@ -138,12 +137,9 @@ class F3Net(Detector):
 
     def forward(self, rgb):
         check_rgb(rgb, self.size)
-        maps = []
         with torch.autocast("cuda", enabled=False):  # the high frequencies are smaller than bfloat16's steps
-            if "fad" in self.trunks:
-                maps.append(self.decomposition(2 * rgb.float() - 1))
-            if "lfs" in self.trunks:
-                maps.append(self.statistics(rgb.float()))
+            maps = [self.decomposition(2 * rgb.float() - 1)] if "fad" in self.trunks else []
+            maps += [self.statistics(rgb.float())] if "lfs" in self.trunks else []
         for number, parts in enumerate(zip(*(trunk.parts() for trunk in self.trunks.values()), strict=True)):
             maps = [part(x) for part, x in zip(parts, maps, strict=True)]
             if str(number) in self.mix:

@@ -45,8 +45,7 @@ class GramNet(Detector):
         if pretrained and width != 64:
             raise ValueError(f"width: {width}; ImageNet weights exist for width 64 alone: set pretrained to false")
         widths = [width, 2 * width, 4 * width, 8 * width]
-        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.conv1, self.bn1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False), nn.BatchNorm2d(width)
         self.layer1 = _layer(width, width, stride=1)
         self.layer2, self.layer3, self.layer4 = (_layer(w // 2, w, stride=2) for w in widths[1:])
         self.textures = nn.ModuleList(GramBlock(channels) for channels in (3, width, width, *widths[:3]))

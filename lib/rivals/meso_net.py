@@ -27,19 +27,17 @@ class MesoNet(Detector):
             raise ValueError(f"size: the four poolings need a multiple of 32, has {size}")
         self.size = size
         if kind == "meso4":
-            layers, widths = [_conv(3, 8, 3), _conv(8, 8)], (8, 8)
+            layers, widths = [_conv(3, 8, 3), _conv(8, 8)], (8, 8, 16, 16)
         else:
-            layers, widths = [Inception(3, (1, 4, 4, 2)), Inception(11, (2, 4, 4, 2))], (11, 12)
-        self.features = nn.Sequential(
-            layers[0], _norm(widths[0]), nn.MaxPool2d(2),
-            layers[1], _norm(widths[1]), nn.MaxPool2d(2),
-            _conv(widths[1], 16), _norm(16), nn.MaxPool2d(2),
-            _conv(16, 16), _norm(16), nn.MaxPool2d(4),
-        )  # fmt: skip
-        self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Dropout(drop_rate), nn.Linear(16 * (size // 32) ** 2, 16),
-            nn.LeakyReLU(0.1), nn.Dropout(drop_rate), nn.Linear(16, 1),
-        )  # fmt: skip
+            layers, widths = [Inception(3, (1, 4, 4, 2)), Inception(11, (2, 4, 4, 2))], (11, 12, 16, 16)
+        layers += [_conv(widths[1], 16), _conv(16, 16)]
+        self.features = nn.Sequential()
+        for layer, width, pool in zip(layers, widths, (2, 2, 2, 4), strict=True):
+            self.features.extend(
+                [layer, nn.BatchNorm2d(width, eps=1e-3, momentum=0.01), nn.MaxPool2d(pool)]
+            )  # as in Keras
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(drop_rate), nn.Linear(16 * (size // 32) ** 2, 16),
+                                        nn.LeakyReLU(0.1), nn.Dropout(drop_rate), nn.Linear(16, 1))  # fmt: skip
 
     def forward(self, rgb):
         check_rgb(rgb, self.size)
@@ -71,7 +69,3 @@ def options(size):
 
 def _conv(in_channels, out_channels, size=5):
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, size, padding="same"), nn.ReLU())
-
-
-def _norm(channels):
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # Keras' defaults

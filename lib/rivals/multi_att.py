@@ -39,13 +39,11 @@ class TextureEnhancement(nn.Module):
 
     def __init__(self, channels, n_maps):
         super().__init__()
-        all_channels = channels * n_maps
+        width = channels * n_maps
         self.extract = nn.Conv2d(channels, channels, 3, padding=1)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(max(1, depth) * all_channels, all_channels, kernel_size, padding="same", groups=n_maps)
-            for depth, kernel_size in enumerate((5, 3, 3, 3, 1))
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(depth * all_channels) for depth in (1, 2, 3, 4, 1))
+        self.convs = nn.ModuleList(nn.Conv2d(max(1, depth) * width, width, side, padding="same", groups=n_maps)
+                                   for depth, side in enumerate((5, 3, 3, 3, 1)))  # fmt: skip
+        self.norms = nn.ModuleList(nn.BatchNorm2d(depth * width) for depth in (1, 2, 3, 4, 1))
 
     def forward(self, x, attention):
         x = self.extract(x)
@@ -198,6 +196,5 @@ def options(pel, pel_detectors):
 
 
 def _resized(maps, size):
-    if tuple(maps.shape[2:]) == tuple(size):
-        return maps
-    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=True)
+    same = tuple(maps.shape[2:]) == tuple(size)
+    return maps if same else F.interpolate(maps, tuple(size), mode="bilinear", align_corners=True)

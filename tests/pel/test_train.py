@@ -9,7 +9,7 @@ from lib import detectors, paths
 from lib.data import faces
 from lib.evaluation.predict import predict
 from lib.pel import network, train
-from lib.rivals import add_net_masks
+from lib.rivals import add_net
 from lib.training import staleness
 
 NAMES = ["MesoNet", "Xception", "Add-Net", "F3-Net", "Multi-Att", "PEL", "RGB", "Freq"]
@@ -103,7 +103,7 @@ def test_a_training_is_repeated_only_when_something_it_depends_on_has_changed(
 
 
 def test_the_masks_make_add_net_stale_and_no_other_detector():
-    masks = staleness._file(add_net_masks.__name__)
+    masks = staleness._file(add_net.__name__)
     stale = [name for name in NAMES if masks in staleness.sources(train.__name__, *detectors.entry(name).code)]
     assert stale == ["Add-Net"]
 

@@ -10,7 +10,7 @@ import torch
 
 from lib.data.image import write_png
 from lib.data.items import FaceImages
-from lib.rivals import add_net_masks
+from lib.rivals import add_net
 
 UPRIGHT = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]], np.float32)
 
@@ -25,7 +25,7 @@ def crops(tmp_path):
 
 
 def test_the_landmarks_of_a_crop_lie_in_the_face_and_a_crop_without_one_has_none(crops):
-    found = add_net_masks.find(crops["path"])
+    found = add_net.find(crops["path"])
     assert found.shape == (3, 5, 2) and found.dtype == np.float32
     left, right, nose, *mouth = found[0]
     assert 0.1 < left[0] < nose[0] < right[0] < 0.9 and left[1] < nose[1] < mouth[0][1] < 1
@@ -34,7 +34,7 @@ def test_the_landmarks_of_a_crop_lie_in_the_face_and_a_crop_without_one_has_none
 
 
 def test_the_mask_is_highest_on_eyes_nose_and_mouth_and_fades_outside_the_face():
-    mask = add_net_masks.attention_mask(UPRIGHT, 100)
+    mask = add_net.attention_mask(UPRIGHT, 100)
     assert mask.shape == (100, 100) and mask.dtype == np.float32 and mask.min() >= 0 and mask.max() <= 1
     organs = [mask[round(y * 100), round(x * 100)] for x, y in UPRIGHT[:3]]
     cheek = mask[60, 25]
@@ -43,17 +43,17 @@ def test_the_mask_is_highest_on_eyes_nose_and_mouth_and_fades_outside_the_face()
 
 
 def test_the_mask_turns_with_the_face():
-    turned = add_net_masks.attention_mask(np.stack([1 - UPRIGHT[:, 1], UPRIGHT[:, 0]], 1), 100)
-    np.testing.assert_allclose(turned, np.rot90(add_net_masks.attention_mask(UPRIGHT, 100), -1), atol=0.1)
+    turned = add_net.attention_mask(np.stack([1 - UPRIGHT[:, 1], UPRIGHT[:, 0]], 1), 100)
+    np.testing.assert_allclose(turned, np.rot90(add_net.attention_mask(UPRIGHT, 100), -1), atol=0.1)
 
 
 def test_without_a_face_the_mask_hides_nothing():
-    assert (add_net_masks.attention_mask(np.full((5, 2), np.nan), 8) == 1).all()
+    assert (add_net.attention_mask(np.full((5, 2), np.nan), 8) == 1).all()
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), UPRIGHT * [0, 1]])
 def test_landmarks_that_fall_together_still_give_a_mask(points):
-    assert np.isfinite(add_net_masks.attention_mask(points, 32)).all()
+    assert np.isfinite(add_net.attention_mask(points, 32)).all()
 
 
 def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path, monkeypatch):
@@ -62,8 +62,8 @@ def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path, monkeypatch):
         write_png(tmp_path / f"{name}.png", ramp)
     table = pd.DataFrame({"path": sorted(map(str, tmp_path.glob("*.png"))), "label": 0})
     left_half = np.tile(UPRIGHT * [0.5, 1], (8, 1, 1))
-    monkeypatch.setattr(add_net_masks, "find", lambda paths: left_half)
-    items = add_net_masks.Masked(FaceImages(table, 32, flip=True))
+    monkeypatch.setattr(add_net, "find", lambda paths: left_half)
+    items = add_net.Masked(FaceImages(table, 32, flip=True))
     items.set_epoch(3)
     sides = set()
     for item in (items[index] for index in range(len(items))):
@@ -77,7 +77,7 @@ def test_a_mirrored_item_has_its_mask_mirrored_with_it(tmp_path, monkeypatch):
 
 def test_landmarks_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match=r"landmarks: needs shape \(5, 2\), has \(4, 2\)"):
-        add_net_masks.attention_mask(UPRIGHT[:4], 32)
+        add_net.attention_mask(UPRIGHT[:4], 32)
 
 
 def test_each_face_is_searched_once_whatever_is_made_of_it(crops, monkeypatch):
@@ -91,9 +91,9 @@ def test_each_face_is_searched_once_whatever_is_made_of_it(crops, monkeypatch):
             searched.append(rgb.shape)
             return np.array([[0, 0, 9, 9], [0, 0, 90, 90.0]]), None, np.stack([UPRIGHT, UPRIGHT * 160])
 
-    monkeypatch.setattr(add_net_masks, "MINE", threading.local())
-    monkeypatch.setattr(add_net_masks.face_detectors, "Mtcnn", Detector)
-    first, again = (add_net_masks.Masked(FaceImages(crops, 32)) for _ in range(2))
+    monkeypatch.setattr(add_net, "MINE", threading.local())
+    monkeypatch.setattr(add_net.face_detectors, "Mtcnn", Detector)
+    first, again = (add_net.Masked(FaceImages(crops, 32)) for _ in range(2))
     assert searched == [(160, 160, 3)] * 3
     assert torch.equal(first.masks, again.masks)
-    np.testing.assert_allclose(add_net_masks.find(crops["path"])[1], UPRIGHT, rtol=1e-5)  # of the largest face
+    np.testing.assert_allclose(add_net.find(crops["path"])[1], UPRIGHT, rtol=1e-5)  # of the largest face

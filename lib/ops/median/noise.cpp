@@ -12,7 +12,7 @@ namespace {
 // The noise of each value, x - x[neighbour]; x and index point to the middle of the windows.
 template <int K>
 KERNEL void noise(const float *__restrict x, int64_t stride, int64_t step, const uint8_t *__restrict index,
-           float *__restrict out) {
+                  float *__restrict out) {
   if (K == 3) {
     for (int64_t j = 0; j < CHUNK; j++) {
       const int found = index[j];
@@ -79,12 +79,12 @@ void fold(const Block &block, Span tile_y, Span tile_x, Span y, Span x, float *s
   for (int64_t row = y.first; row < y.last; row++) {
     for (int64_t i = x.first; i < tile_x.first; i++) add(block.at(row, -i), block.at(row, i), block.step);
     for (int64_t i = tile_x.last; i < x.last; i++)
-      add(block.at(row, 2 * (tile_x.last - 1) - i), block.at(row, i), block.step);
+      add(block.at(row, mirror(i, tile_x.last)), block.at(row, i), block.step);
   }
   const int64_t n = tile_x.size() * block.step;
   for (int64_t i = y.first; i < tile_y.first; i++) add(block.at(-i, tile_x.first), block.at(i, tile_x.first), n);
   for (int64_t i = tile_y.last; i < y.last; i++)
-    add(block.at(2 * (tile_y.last - 1) - i, tile_x.first), block.at(i, tile_x.first), n);
+    add(block.at(mirror(i, tile_y.last), tile_x.first), block.at(i, tile_x.first), n);
 }
 
 template <int K>
@@ -125,10 +125,8 @@ void backward(const Task &t) {
             const int64_t end = block.at(y, last);
             for (int64_t j = block.at(y, first); j < end; j += chunk) {
               const int64_t n = std::min(chunk, end - j);
-              if (own)
-                send_and_sum(grad + j, weight, noises + j, sent + j, weight_sum, bias_sum, n);
-              else
-                send(grad + j, weight, noises + j, sent + j, n);
+              if (own) send_and_sum(grad + j, weight, noises + j, sent + j, weight_sum, bias_sum, n);
+              else send(grad + j, weight, noises + j, sent + j, n);
             }
           };
           const bool own = ys.first <= y && y < ys.last;
@@ -162,8 +160,7 @@ void backward(const Task &t) {
         w += sums[2 * (tile * step + c % step)];
         b += sums[2 * (tile * step + c % step) + 1];
       }
-    t.grad_weight[c] = w;
-    t.grad_bias[c] = b;
+    t.grad_weight[c] = w, t.grad_bias[c] = b;
   }
 }
 

@@ -1,7 +1,5 @@
 // Part of noise.cpp: the median of each window, and the enhanced image.
 
-#pragma once
-
 #include "noise_tiles.h"
 
 namespace {
@@ -142,8 +140,8 @@ struct Forward {
       const int64_t count = std::min(group, ys.size() - y);
       for (int64_t i = 0; i < count + K - 1; i++)
         source[i] = from + mirror(ys.first + y - radius + i, t.height) * length + inside.first * step;
-      sort_columns<K>(source, count, inside.size() * step, sorted + (inside.first - read.first) * step, sorted_plane,
-                      stride);
+      float *const first = sorted + (inside.first - read.first) * step;
+      sort_columns<K>(source, count, inside.size() * step, first, sorted_plane, stride);
       for (int64_t x = read.first; x < inside.first; x++)
         spread(sorted, sorted_plane, stride, count, (-x - read.first) * step, (x - read.first) * step);
       for (int64_t x = inside.last; x < read.last; x++)
@@ -161,10 +159,8 @@ struct Forward {
     for (int k = 0; k < K; k++)
       for (int64_t y = 0; y < count; y++) {
         float *const line = sorted + k * sorted_plane + y * stride;
-        if (t.step == 1)
-          line[to] = line[from];
-        else
-          std::copy_n(line + from, t.step, line + to);
+        if (t.step == 1) line[to] = line[from];
+        else std::copy_n(line + from, t.step, line + to);
       }
   }
 

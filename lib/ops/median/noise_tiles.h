@@ -1,18 +1,14 @@
 // Part of noise.cpp: a plane is cut into tiles, whose values come and go as float32.
 
-#pragma once
+#include <stdint.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
 namespace {
-
-using std::int64_t;
-using std::uint8_t;
 
 constexpr int64_t CHUNK = 1024;  // values that go through all steps together; a multiple of every vector's length
 
@@ -24,8 +20,7 @@ inline float maximum(float a, float b) { return a > b ? a : b; }
 #define KERNEL __attribute__((noinline))
 #define INLINE __attribute__((always_inline))
 
-// One call, as lib/ops/median/cpu.py fills it in. weight == nullptr: the median alone. index == nullptr: nothing to
-// store, no gradient will be asked for.
+// One call, as cpu.py fills it in. Without a weight: the median alone. Without an index: no gradient will follow.
 struct Task {
   const float *x, *grad, *weight, *bias;
   float *out;
@@ -42,14 +37,8 @@ inline float sigmoid(float x) {
   const float rounded = z * 1.44269504f + 12582912;  // the low bits now hold n of exp(z) = 2^n * exp(rest)
   const float n = rounded - 12582912;
   const float rest = (z - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.98412698e-4f;
-  p = p * rest + 1.38888889e-3f;
-  p = p * rest + 8.33333333e-3f;
-  p = p * rest + 4.16666667e-2f;
-  p = p * rest + 1.66666667e-1f;
-  p = p * rest + 0.5f;
-  p = p * rest + 1;
-  p = p * rest + 1;
+  const float high = ((1.98412698e-4f * rest + 1.38888889e-3f) * rest + 8.33333333e-3f) * rest + 4.16666667e-2f;
+  const float p = (((high * rest + 1.66666667e-1f) * rest + 0.5f) * rest + 1) * rest + 1;
   int32_t bits;
   std::memcpy(&bits, &rounded, sizeof bits);
   bits = (bits - 0x4b400000 + 127) << 23;
@@ -61,8 +50,8 @@ inline float sigmoid(float x) {
 // Positions beyond the border mirror those inside it; the border itself is not repeated.
 inline int64_t mirror(int64_t i, int64_t size) { return i < 0 ? -i : i < size ? i : 2 * (size - 1) - i; }
 
-// A thread's working memory, kept from call to call: n values from a cache line on, and on both sides `slack` for what
-// chunks read and write beyond the end and nobody uses.
+// A thread's memory, kept from call to call: n values from a cache line on, with `slack` on both sides that chunks may
+// read and write but nobody uses.
 template <class T>
 T *memory(int slot, int64_t n, int64_t slack) {
   static thread_local std::vector<T> slots[8];
@@ -79,8 +68,8 @@ struct Span {
   Span within(int64_t size) const { return {std::max<int64_t>(first, 0), std::min(last, size)}; }
 };
 
-// How a plane is cut depends on its shape alone, so that the sums of gradients, one a tile, do not depend on the number
-// of threads. No tile is thinner than the border of a window.
+// How a plane is cut depends on its shape alone: the sums of gradients, one a tile, must not depend on the number of
+// threads. No tile is thinner than the border of a window.
 struct Tiles {
   Tiles(const Task &t, int64_t radius) : height(t.height), width(t.width) {
     columns = std::max<int64_t>(1, width / std::max(8 * radius, 2048 / t.step));
@@ -123,10 +112,8 @@ void read(const Task &t, const Block &block, int64_t plane, const T *from, int64
     }
     const T *const row = from + (plane * t.height + mirror(y, t.height)) * t.width * step;
     const auto pixel = [&](int64_t x) {
-      if (x < -radius || x >= t.width + radius)
-        std::fill_n(to + block.at(y, x), step, T(0));
-      else
-        std::copy_n(row + mirror(x, t.width) * step, step, to + block.at(y, x));
+      if (x < -radius || x >= t.width + radius) std::fill_n(to + block.at(y, x), step, T(0));
+      else std::copy_n(row + mirror(x, t.width) * step, step, to + block.at(y, x));
     };
     for (int64_t x = block.x.first; x < inside.first; x++) pixel(x);
     std::copy_n(row + inside.first * step, inside.size() * step, to + block.at(y, inside.first));

@@ -23,10 +23,10 @@ def forward(x, weight, bias, size, needs_index):
     out = torch.empty_like(x)
     index = torch.empty_like(x, dtype=torch.uint8) if needs_index else None
     planes, height, width, step = _planes(x)
-    grid = _grid(planes, height, width * step, ROWS[size])
     with torch.cuda.device_of(x):
-        _forward[grid](x, weight, bias, out, index, height, width, x.shape[1], step, size, _network(size), ROWS[size],
-                       COLUMNS, num_warps=WARPS[size])  # fmt: skip
+        _forward[_grid(planes, height, width * step, ROWS[size])](
+            x, weight, bias, out, index, height, width, x.shape[1], step, size, _network(size), ROWS[size], COLUMNS,
+            num_warps=WARPS[size])  # fmt: skip
     return out, index
 
 
@@ -36,9 +36,8 @@ def backward(grad, x, weight, index, size):
     channels, sent = grad.shape[1], grad
     with torch.cuda.device_of(grad):
         if weight is not None:
-            strips = triton.cdiv(height, STRIP)
             sent = torch.empty_like(grad, dtype=torch.float32)
-            sums = grad.new_empty(2, planes, strips, width, step, dtype=torch.float32)
+            sums = grad.new_empty(2, planes, triton.cdiv(height, STRIP), width, step, dtype=torch.float32)
             grid = _grid(planes, height, width * step, STRIP)
             _send[grid](grad, x, weight, index, sent, *sums, height, width, channels, step, size, STRIP, ROWS[3],
                         COLUMNS, num_warps=4)  # fmt: skip
@@ -88,10 +87,8 @@ def _window(x, plane, rows, values, height, width, STEP: tl.constexpr, SIZE: tl.
 
 
 @triton.jit
-def _forward(
-    x, weight, bias, out, index, height, width, channels, STEP: tl.constexpr, SIZE: tl.constexpr,
-    NETWORK: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
+def _forward(x, weight, bias, out, index, height, width, channels, STEP: tl.constexpr, SIZE: tl.constexpr,
+             NETWORK: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
     plane, row, values = _tile(height, width * STEP, ROWS, COLUMNS)
     rows = row + tl.arange(0, ROWS)
     neighbours = _window(x, plane, rows, values, height, width, STEP, SIZE)
@@ -113,17 +110,14 @@ def _forward(
     else:
         centre = neighbours[SIZE * SIZE // 2]
         channel = (plane * STEP + values % STEP) % channels
-        w = tl.load(weight + channel).to(tl.float32)[None, :]
-        b = tl.load(bias + channel).to(tl.float32)[None, :]
+        w, b = tl.load(weight + channel).to(tl.float32)[None, :], tl.load(bias + channel).to(tl.float32)[None, :]
         result = centre + w * tl.sigmoid(centre - median) + b
     tl.store(out + at, result.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
-def _send(
-    grad, x, weight, index, sent, weight_sums, bias_sums, height, width, channels, STEP: tl.constexpr,
-    SIZE: tl.constexpr, STRIP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
+def _send(grad, x, weight, index, sent, weight_sums, bias_sums, height, width, channels, STEP: tl.constexpr,
+          SIZE: tl.constexpr, STRIP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
     """What each window sends to the neighbour that is its median; and the sums over a strip of rows."""
     length = width * STEP
     plane, first, values = _tile(height, length, STRIP, COLUMNS)
@@ -161,14 +155,12 @@ def _senders(i, offset, size, SIZE: tl.constexpr):
 
 
 @triton.jit
-def _collect(
-    grad, sent, index, out, height, width, STEP: tl.constexpr, SIZE: tl.constexpr, GATED: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-):  # fmt: skip
+def _collect(grad, sent, index, out, height, width, STEP: tl.constexpr, SIZE: tl.constexpr, GATED: tl.constexpr,
+             ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
     """What each value receives from the windows whose median it is; those lie at most SIZE // 2 away."""
-    plane, row, values = _tile(height, width * STEP, ROWS, COLUMNS)
-    rows = row + tl.arange(0, ROWS)
     length = width * STEP
+    plane, row, values = _tile(height, length, ROWS, COLUMNS)
+    rows = row + tl.arange(0, ROWS)
     column = values // STEP
     inside = (rows < height)[:, None] & (values < length)[None, :]
     at = (plane * height + rows)[:, None] * length + values[None, :]
