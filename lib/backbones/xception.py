@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from timm.models.xception import Block, SeparableConv2d
 from torch import nn
 
-from lib.backbones.efficientnet import fetching
+from lib.backbones.imagenet import fetching
 
 # Block: channels out, separable convolutions, stride; block 12 grows in its last convolution.
 BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2))

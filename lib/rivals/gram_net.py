@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import BasicBlock
 
-from lib.backbones.efficientnet import fetching
+from lib.backbones.imagenet import fetching
 from lib.backbones.resnet import grad_cam, image_loss
 from lib.detectors import Detector, register
 
