@@ -147,7 +147,7 @@ def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
 def test_nothing_but_the_forgery_gives_a_bundled_fake_away(compression):
     table = layouts.videos(DataSet(layout="FaceForensics++", root=str(BUNDLED), compression=compression))
     assert table["method"].value_counts().to_dict() == {"original": 40, **dict.fromkeys(layouts.METHODS, 40)}
-    measures = shortcuts.measure(table, frames=1)
+    measures = shortcuts.measure(table)
     assert len(measures[["width", "height"]].drop_duplicates()) == 1
     auc = shortcuts.separation(table["label"], measures[["file_size", "brightness", "contrast"]])
     assert auc.between(*shortcuts.ALLOWED).all(), auc

@@ -1,0 +1,53 @@
+"""README.md: what it shows a newcomer works as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from lib import paths
+from lib.data.image import write_png
+
+README = (paths.ROOT / "README.md").read_text()
+
+
+def test_a_network_of_one_s_own_is_one_file_and_one_line(tmp_path):
+    example = re.search(r"`(lib/rivals/\w+\.py)`:\n\n```python\n(.*?)```", README, re.S)
+    line = re.search(r"at the end of `lib/rivals/__init__.py`: `(.*?)`", README)[1]
+    shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / example[1]).write_text(example[2])
+    with open(tmp_path / "lib/rivals/__init__.py", "a") as init:
+        init.write(f"{line}\n")
+    random = np.random.default_rng(0)
+    for person in range(30):
+        for kind in ("real", "fake"):
+            write_png(tmp_path / f"faces/{kind}/{person:03}.png", random.integers(0, 256, (64, 64, 3), np.uint8))
+    raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
+    raw["data"] |= {"forged": {"layout": "folders", "root": str(tmp_path / "faces")}}
+    raw["data"]["generated"] = raw["data"]["forged"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    command = [sys.executable, "-m", "lib.pel.score", "Mine"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "DEEPFAKE_SCALE": "smoke"}
+    environment |= {"DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "DEEPFAKE_OUTPUTS": str(tmp_path / "out")}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    scores = pd.read_csv(tmp_path / "out/results/scores/pel/Mine.csv", comment="#")
+    assert set(scores["label"]) == {0, 1} and scores["score"].between(0, 1).all()
+    assert (tmp_path / "out/checkpoints/pel/Mine.safetensors").is_file()
+
+
+def test_every_module_that_is_named_can_be_started_or_imported():
+    for module in set(re.findall(r"python\s+-m\s+(lib(?:\.\w+)*)", README)):
+        base = paths.ROOT / module.replace(".", "/")
+        assert base.with_suffix(".py").is_file() or (base / "__main__.py").is_file(), module
+
+
+def test_no_link_is_dead():
+    links = re.findall(r"\]\(([\w./-]+)\)", README)
+    assert links
+    assert not [link for link in links if not (paths.ROOT / link).exists()]
