@@ -6,10 +6,10 @@ import os
 import shutil
 import threading
 import time
-from concurrent.futures.process import BrokenProcessPool
 
 import cv2
 import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm.auto import tqdm
 
 from lib import paths
@@ -70,7 +70,7 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
             with joblib.parallel_config("loky", **options):
                 processes = joblib.Parallel(workers, return_as="generator")
             yield from processes(joblib.delayed(work)(job) for job in jobs)
-    except BrokenProcessPool:
+    except TerminatedWorkerError:
         remedy = f"lower {setting} and run again; what is finished is kept"
         raise RuntimeError(f"{name}: a process was ended (out of memory?): {remedy}") from None
 

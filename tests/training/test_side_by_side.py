@@ -15,24 +15,30 @@ from lib.training.side_by_side import side_by_side
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU works at one training at a time")
 
 
-def who(job):
-    time.sleep(0.1)
-    return job, os.getpid(), torch.get_num_threads()
+@pytest.fixture
+def who():
+    """A piece of work that says who did it; a function inside, because the processes cannot import this module."""
+
+    def work(job):
+        time.sleep(0.1)
+        return job, os.getpid(), torch.get_num_threads()
+
+    return work
 
 
-def test_pieces_come_back_in_order_from_processes_with_one_thread_each(monkeypatch):
+def test_pieces_come_back_in_order_from_processes_with_one_thread_each(who, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
-    jobs, processes, threads = zip(*side_by_side(lambda job: who(job), "abcd"), strict=True)
+    jobs, processes, threads = zip(*side_by_side(who, "abcd"), strict=True)
     assert jobs == tuple("abcd")
     assert os.getpid() not in processes and len(set(processes)) == 2
     assert set(threads) == {1}
 
 
-def test_a_training_at_the_paper_s_scale_keeps_this_process_and_all_threads():
+def test_a_training_at_the_paper_s_scale_keeps_this_process_and_all_threads(who):
     assert side_by_side(who, "ab", threads=0) == [(job, os.getpid(), torch.get_num_threads()) for job in "ab"]
 
 
-def test_on_one_core_the_thread_is_one_too_and_given_back_afterwards(monkeypatch):
+def test_on_one_core_the_thread_is_one_too_and_given_back_afterwards(who, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
