@@ -97,7 +97,7 @@ def _run_on_cluster(work, jobs, client):
             yield future.result()
             futures[position] = None  # lets the cluster forget the result
     except KilledWorker:
-        raise BrokenProcessPool from None
+        raise TerminatedWorkerError("a worker of the cluster") from None
     finally:
         client.cancel([future for future in futures if future is not None])
 
