@@ -234,6 +234,11 @@ def linear():
     return torch.nn.Linear(1, 1)
 
 
+def train_line(loss=squared, settings=None, **more):
+    """Train a line, or load it; more: other arguments of `fit` than PLAIN."""
+    return fit(linear(), loss, Numbers(), settings or Settings(), "line", **PLAIN | more)
+
+
 def test_the_best_epoch_is_kept_not_the_last(outputs):
     scores = iter([0.5, 0.9, 0.7, 0.6])
     seen = []
@@ -248,55 +253,24 @@ def test_the_best_epoch_is_kept_not_the_last(outputs):
 
 
 def test_a_finished_training_is_loaded_and_a_changed_one_is_repeated(outputs):
-    first = fit(
-        linear(),
-        squared,
-        Numbers(),
-        Settings(),
-        "line",
-        config={"model": {"in": 1}},
-        **PLAIN,
-    )
+    first = train_line(config={"model": {"in": 1}})
     written = (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns
-    again = fit(
-        linear(),
-        squared,
-        Numbers(),
-        Settings(),
-        "line",
-        config={"model": {"in": 1}},
-        **PLAIN,
-    )
+    again = train_line(config={"model": {"in": 1}})
     pd.testing.assert_frame_equal(first, again)
     assert (outputs / "checkpoints/line.safetensors").stat().st_mtime_ns == written
-    other = fit(linear(), squared, Numbers(), Settings(learning_rate=0.2), "line", **PLAIN)
+    other = train_line(settings=Settings(learning_rate=0.2), config={"model": {"in": 1}})
     assert not other.equals(first)
 
 
 def test_the_configuration_travels_inside_the_weights(outputs):
-    fit(
-        linear(),
-        squared,
-        Numbers(),
-        Settings(),
-        "line",
-        config={"model": {"in": 1}},
-        **PLAIN,
-    )
+    train_line(config={"model": {"in": 1}})
     state, config = checkpoints.load(outputs / "checkpoints/line.safetensors")
     assert config["model"] == {"in": 1} and set(state) == {"weight", "bias"}
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_no_weights(outputs):
     with pytest.raises(RuntimeError, match="lower learning_rate"):
-        fit(
-            linear(),
-            lambda model, batch: model(batch).sum() * float("nan"),
-            Numbers(),
-            Settings(),
-            "line",
-            **PLAIN,
-        )
+        train_line(lambda model, batch: model(batch).sum() * float("nan"))
     assert not (outputs / "checkpoints/line.safetensors").exists()
 
 
@@ -309,16 +283,15 @@ def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
 
 
 def test_what_a_training_depends_on_is_trained_again_when_it_changes(outputs):
-    train = lambda **more: fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN | more)
-    train()
+    train_line()
     changed = [{"depends_on": {"size": 64}}, {"seed": 1}, {"config": {"drop": 0.5}}, {"optimizer": "sgd"}, {}]
     weights = outputs / "checkpoints/line.safetensors"
     for more in changed:
         before = weights.stat().st_mtime_ns
-        train(**more)
+        train_line(**more)
         assert weights.stat().st_mtime_ns != before, more
         again = weights.stat().st_mtime_ns
-        train(**more)
+        train_line(**more)
         assert weights.stat().st_mtime_ns == again, more
 
 
@@ -329,7 +302,7 @@ def test_code_that_is_left_out_of_what_a_training_depends_on_is_an_error_before_
 
 
 def test_the_files_of_a_training_can_be_read_by_a_colleague(outputs):
-    fit(linear(), squared, Numbers(), Settings(), "line", **PLAIN)
+    train_line()
     mask = os.umask(0)
     os.umask(mask)
     for file in (outputs / "checkpoints/line.safetensors", outputs / "history/line.csv"):
