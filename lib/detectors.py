@@ -21,17 +21,22 @@ class Detector(nn.Module):
     """A network that tells fake from real.
 
     forward: the tensors that `inputs` names, rgb (N,3,H,W) in [0,1] first -> logits, (N,) or (N,2), high or 2nd = fake.
-    size: side of the images that it takes, None for any. One of which a stream or stage says where it looks has
+    size: side of the images that it takes, None for any; at_once: how many are scored at once. One of which a stream or stage says where it looks has
     activation_maps(rgb) -> {its name: float (N,h,w), what each place adds to the evidence for fake}.
     """
 
     inputs = ("rgb",)
     size = None
+    at_once = 64
 
     def fake_probability(self, batch):
         """Return the probability of being fake (N,) of a batch {"rgb": (N,3,H,W), ...}; absent inputs are left out."""
         logits = self(*(batch[name] for name in self.inputs if name in batch))
         return logits.sigmoid() if logits.dim() == 1 else logits.softmax(-1)[..., FAKE]
+
+    def opinions(self, batch):
+        """Return what each part of it says, {name: probability of being fake (N,)}; the last is the decision."""
+        return {"score": self.fake_probability(batch)}
 
 
 def check_rgb(rgb, size=None):

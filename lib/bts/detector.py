@@ -23,6 +23,7 @@ class BeyondTheSpectrum(Detector):
     """
 
     inputs = ("rgb", "residuals")
+    at_once = 8  # what stays in a CPU's cache
 
     def __init__(
         self, re_synthesizer, perceptual, stages, stage_weights, width, layers, size, phi="SR", pretrained=True

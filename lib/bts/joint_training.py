@@ -17,12 +17,12 @@ from lib.bts.degradations import TASKS
 from lib.bts.detector import detector_loss
 from lib.bts.joint_model import EndToEnd, joint_loss
 from lib.bts.perceptual import reconstruction
-from lib.bts.predict import stage_scores
 from lib.bts.residuals import Residuals
 from lib.bts.train import network
 from lib.data import layouts, perturb
 from lib.data.items import Balanced, FaceImages
 from lib.evaluation.metrics import metrics
+from lib.evaluation.predict import predict
 from lib.params import ParamsError, Section, load
 from lib.training import staleness
 from lib.training.fit import fit
@@ -106,7 +106,7 @@ class Comparison:
                                        degrade, self.seed)  # fmt: skip
                 row |= {f"{prefix}{name}": found[name] for name in ("psnr", "loss")}
             for name, (images, items) in (tests if variant == "joint" else kept).items():
-                numbers = metrics(images, stage_scores(model, items)["Avg"], level="frame", n_bootstrap=1)
+                numbers = metrics(images, predict(model, items), level="frame", n_bootstrap=1)
                 row |= {f"{name}_{metric}": numbers[f"frame_{metric}"] for metric in ("accuracy", "auc")}
             row["re_synthesizer_change"] = _largest_change(first.re_synthesizer, model.re_synthesizer)
             row["detector_change"] = _largest_change(first.detectors, model.detectors)

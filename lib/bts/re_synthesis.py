@@ -1,7 +1,6 @@
 """The re-synthesizers learn to explain real photographs: `python -m lib.bts.re_synthesis` trains SR, SR+C and SR+D."""
 
 import functools
-import multiprocessing
 
 import pandas as pd
 
@@ -54,8 +53,7 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
         return model, history.assign(equation="released")
     depends_on = {"images": [staleness.images(part) for part in (photographs, others)], "code": CODE}
     recipe = {"seed": seed, "depends_on": depends_on, "validate": validate, "mode": "min", "config": config,
-              "decay": 0.5, "decay_at": (0.3, 0.6, 0.9),
-              "progress": multiprocessing.parent_process() is None}  # fmt: skip
+              "decay": 0.5, "decay_at": (0.3, 0.6, 0.9)}  # fmt: skip
     parts = {}
     if settings.pixel_epochs:
         first = settings.replace(epochs=settings.pixel_epochs, learning_rate=settings.pixel_learning_rate)

@@ -7,23 +7,22 @@ which notebooks 03 and 04 read. What is trained and scored already, and depends 
 import argparse
 import functools
 import itertools
-import multiprocessing
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import detectors, paths
 from lib.bts import re_synthesis, sets, testing
-from lib.bts.predict import stage_scores
 from lib.bts.train import train, weights
 from lib.data import layouts
 from lib.evaluation import score_files
+from lib.evaluation.predict import opinions
 from lib.params import ParamsError, load, one_of
 from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 SCENES = ("bedroom", "church")
-COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores, before those of stage_scores
+COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores, before those of `opinions`
 SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained beside those of the tables: notebook 03 shows them
 
 
@@ -41,15 +40,13 @@ def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_det
         images={test: staleness.images(images) for test, images in {"": table, **others}.items()},
         changes=[bts_detectors.curve_images, list(bts_detectors.curves)],
         seed=seed,
-        code=(testing.__name__, "lib.bts.predict", *detectors.entry(name).code),
+        code=(testing.__name__, "lib.evaluation.predict", *detectors.entry(name).code),
     )
     if not score_files.fresh(file(name, source, scene), key):
         parts = []
         all_tests = testing.tests(table, others, source, size, bts_detectors, seed)
-        for test, images, items in tqdm(
-            all_tests, desc="tests", unit="test", leave=False, disable=multiprocessing.parent_process() is not None
-        ):
-            parts.append(pd.concat([images[COLUMNS[1:]], stage_scores(model, items)], axis=1).assign(test=test))
+        for test, images, items in tqdm(all_tests, desc="tests", unit="test", leave=False):
+            parts.append(pd.concat([images[COLUMNS[1:]], opinions(model, items)], axis=1).assign(test=test))
         scored = pd.concat(parts, ignore_index=True)
         columns = [*COLUMNS, *(column for column in scored if column not in COLUMNS)]
         score_files.write(file(name, source, scene), scored[columns], key)
@@ -57,7 +54,7 @@ def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_det
 
 
 def read(name, source, scene=""):
-    """Return the scores of a detector: a DataFrame of COLUMNS and those of `stage_scores`, one row an image a test.
+    """Return the scores of a detector: a DataFrame of COLUMNS and those of `opinions`, one row an image a test.
 
     Raises FileNotFoundError, in one line that names the stage, where they are not there.
     """

@@ -1,6 +1,5 @@
 """The training of every detector of Beyond the Spectrum's Tables 1 to 3: one budget, one loop, one choice of images."""
 
-import multiprocessing
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from lib import detectors, paths
 from lib.bts import sets
-from lib.bts.predict import stage_scores
 from lib.data.items import Balanced, FaceImages
+from lib.evaluation.predict import opinions
 from lib.training import checkpoints, staleness
 from lib.training.device import device
 from lib.training.fit import fit
@@ -43,13 +42,12 @@ def train(name, table, source, size, budget, seed, *, scene="", file=None, **sec
     labels = check["label"].to_numpy()
 
     def validate(model):
-        *stages, decision = stage_scores(model, check_items).items()
+        *stages, decision = opinions(model, check_items).items()
         stages = {f"val_auc_{stage.lower()}": roc_auc_score(labels, scores) for stage, scores in stages}
         return {"val_auc": roc_auc_score(labels, decision[1]), **stages}
 
     return model, fit(model, entry.loss, train_set, budget, file, seed=seed, depends_on=depends_on, validate=validate,
-                      config=config, optimizer="sgd", decay_at=(0.5,),
-                      progress=multiprocessing.parent_process() is None)  # fmt: skip
+                      config=config, optimizer="sgd", decay_at=(0.5,))  # fmt: skip
 
 
 def network(entry, size, seed, scene="", **sections):

@@ -15,7 +15,7 @@ from lib.training import staleness
 BOX = ["x1", "y1", "x2", "y2"]
 
 
-def prepare(data_set, settings, seed, progress=True, client=None):
+def prepare(data_set, settings, seed, client=None):
     """Return the table of face crops of a data set, cutting those that are not on disk yet.
 
     data_set: a params.DataSet; settings: params.faces; seed: of the splits of a data set that has no official ones.
@@ -29,7 +29,7 @@ def prepare(data_set, settings, seed, progress=True, client=None):
     was skipped, and why). A finished video is cut again only if its file or the code that cuts it has changed, so an
     interrupted run continues. c40 and raw reuse the boxes of c23, so that the qualities share their crops.
     """
-    how = {"workers": settings.workers, "client": client, "progress": progress}
+    how = {"workers": settings.workers, "client": client}
     if data_set.layout == "WildDeepfake":
         return _unpack_all(data_set, settings.frames_per_video, seed, how)
     if data_set.layout not in layouts.VIDEO_LAYOUTS:

@@ -20,7 +20,7 @@ ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": s
                "MALLOC_TOP_PAD_": str(2**26), "TQDM_DISABLE": "1"}  # fmt: skip
 
 
-def finish(work, jobs, code, name, workers=1, client=None, progress=True, unit="video", before=None):
+def finish(work, jobs, code, name, workers=1, client=None, unit="video", before=None):
     """Return one record a job, in order; only jobs without a record, or with one of other sources or code, are done.
 
     jobs: tuples (folder, source, *rest), source: the fingerprints of its files. work(folder, *rest) fills the empty
@@ -38,14 +38,13 @@ def finish(work, jobs, code, name, workers=1, client=None, progress=True, unit="
     start, busy, units = time.perf_counter(), 0.0, f"{unit}s"
     keep = functools.partial(_keep_record, work, code)
     results = run(keep, [jobs[index] for index in todo], workers, client, name=units)
-    bar = tqdm(results, units, len(jobs), initial=len(jobs) - len(todo), unit=unit, disable=not progress)
+    bar = tqdm(results, units, len(jobs), initial=len(jobs) - len(todo), unit=unit)
     for index, (record, seconds) in zip(todo, bar, strict=True):
         records[index] = record
         busy += seconds
     rate = {units: len(todo), "seconds": round(time.perf_counter() - start, 1), "core_seconds": round(busy, 1),
             "per_minute_and_core": round(60 * len(todo) / max(busy, 1e-9), 2)}  # fmt: skip
-    if progress:
-        print(f"{len(todo)} {units} in {rate['seconds']:.0f} s, {rate['per_minute_and_core']} a minute and core")
+    print(f"{len(todo)} {units} in {rate['seconds']:.0f} s, {rate['per_minute_and_core']} a minute and core")
     file = paths.RESULTS / "throughput.json"
     _write_json(file, {**(json.loads(file.read_text()) if file.is_file() else {}), name: rate}, indent=2)
     return records

@@ -1,6 +1,6 @@
 """The score of every item of a data set."""
 
-import numpy as np
+import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -8,22 +8,27 @@ from tqdm.auto import tqdm
 from lib.training.device import device
 
 
-def predict(model, dataset, batch_size=64):
-    """Score every item of a dataset, in its order.
+def predict(model, dataset):
+    """Score every item of a dataset, in its order: float64 (len(dataset),) in [0,1], 1 = fake; as `opinions`."""
+    return opinions(model, dataset).iloc[:, -1].to_numpy()
 
-    model: a `lib.detectors.Detector`; dataset: items with "rgb" (3,H,W) in [0,1] and whatever else the model reads.
-    Returns float64 (len(dataset),) in [0,1], 1 = fake. The model is left in the mode it came in.
+
+def opinions(model, dataset):
+    """Return what each part of a detector says of every item: a DataFrame, one row an item, float64 in [0,1].
+
+    model: a `lib.detectors.Detector`, left in the mode it came in; dataset: items with "rgb" (3,H,W) in [0,1] and
+    whatever else the model reads. Columns: as of its `opinions`, the last is its decision.
     """
-    was_training = model.training
+    was_training, found = model.training, []
     model.to(device()).eval()
-    scores = []
     try:
         with torch.inference_mode():
-            for batch in tqdm(DataLoader(dataset, batch_size), desc="scoring", leave=False, delay=5):
-                scores.append(model.fake_probability(on_device(batch)).float().cpu().numpy())
+            for batch in tqdm(DataLoader(dataset, model.at_once), desc="scoring", leave=False, delay=5):
+                parts = model.opinions(on_device(batch))
+                found.append(pd.DataFrame({name: part.float().cpu() for name, part in parts.items()}))
     finally:
         model.train(was_training)
-    return np.concatenate(scores).astype(float)
+    return pd.concat(found, ignore_index=True).astype(float)
 
 
 def on_device(batch):

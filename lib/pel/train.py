@@ -1,6 +1,5 @@
 """The detectors of PEL's Tables 1 to 3, trained by the same code on the same faces."""
 
-import multiprocessing
 import re
 
 import pandas as pd
@@ -63,7 +62,6 @@ def train(entry, table, faces, budget, seed, name, **sections):
         validate=lambda model: {"val_auc": roc_auc_score(splits["val"]["label"], predict(model, checked))},
         config={"detector": entry.name, "options": options, "faces": faces.model_dump(exclude={"workers"})},
         decay_at=budget.decay_at,
-        progress=multiprocessing.parent_process() is None,  # else whoever started this process shows how far it is
     )
     return model, history
 

@@ -63,7 +63,6 @@ def fit(
     optimizer="adam",
     decay=0.1,
     decay_at=(),
-    progress=True,
 ):
     """Train `model`, leave it holding its best weights, in eval mode, and return its history as a DataFrame.
 
@@ -128,8 +127,8 @@ def fit(
         initial=state["epoch"] * length,
         desc=name,
         unit="batch",
-        disable=not (progress and accelerator.is_main_process),
         mininterval=1.0,
+        **({} if accelerator.is_main_process else {"disable": True}),  # False would overrule TQDM_DISABLE
     )
     for epoch in range(state["epoch"], settings.epochs):
         seed_everything(seed, epoch, accelerator.process_index)

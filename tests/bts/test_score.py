@@ -42,8 +42,8 @@ def test_a_file_of_scores_holds_every_test(run):
 
 def test_scores_are_made_again_where_a_test_or_the_weights_have_changed_and_read_otherwise(run, monkeypatch):
     made = []
-    stage_scores = score.stage_scores
-    monkeypatch.setattr(score, "stage_scores", lambda *given: made.append(0) or stage_scores(*given))
+    opinions = score.opinions
+    monkeypatch.setattr(score, "opinions", lambda *given: made.append(0) or opinions(*given))
     run("1D-Spectrum", "StyleGAN")
     first = len(made)
     run("1D-Spectrum", "StyleGAN", sources=["StyleGAN"], gram_width=8)  # what others are

@@ -5,7 +5,7 @@ import torch
 
 from lib import detectors, params, paths
 from lib.bts import re_synthesis, sets, train
-from lib.bts.predict import stage_scores
+from lib.evaluation.predict import opinions
 from lib.data.items import FaceImages
 from lib.training import checkpoints, fit, staleness
 
@@ -31,13 +31,13 @@ def test_every_detector_of_table_1_is_trained_on_one_generator_scores_every_imag
 ):
     model, history = learned(name)
     test = sets.rows(gan_table, "test")
-    scored = stage_scores(model, FaceImages(test, 32))
+    scored = opinions(model, FaceImages(test, 32))
     assert len(scored) == len(test)
     assert scored.to_numpy().min() >= 0
     assert scored.to_numpy().max() <= 1
     read, again = train.load(name, "ProGAN")
     assert (history is None and again is None) or history.equals(again)
-    np.testing.assert_allclose(stage_scores(read, FaceImages(test, 32)), scored, rtol=1e-6)
+    np.testing.assert_allclose(opinions(read, FaceImages(test, 32)), scored, rtol=1e-6)
     assert checkpoints.config(paths.CHECKPOINTS / "bts" / f"{name}_ProGAN.safetensors")["size"] == 32
 
 
@@ -74,7 +74,7 @@ def test_a_training_depends_on_its_own_network_and_on_no_other(learned, monkeypa
         learned(name)
         return {file.relative_to(paths.ROOT / "lib").as_posix() for file in staleness.sources(*stated["code"])}
 
-    shared = {"bts/predict.py", "bts/sets.py", "bts/train.py", "data/image.py", "data/items.py", "detectors.py",
+    shared = {"bts/sets.py", "bts/train.py", "data/image.py", "data/items.py", "detectors.py",
               "evaluation/predict.py", "training/device.py", "training/fit.py"}  # fmt: skip
     assert files("GramNet") == shared | {"backbones/imagenet.py", "backbones/resnet.py", "rivals/gram_net.py"}
     assert files("PRNU") == {"data/image.py", "data/items.py", "detectors.py", "rivals/prnu.py", "training/device.py"}
@@ -93,8 +93,8 @@ def test_no_stage_left_for_sr_stages_is_one_clear_line(learned):
 def test_residuals_kept_in_memory_give_the_scores_of_residuals_made_anew(learned, gan_table):
     model, _ = learned("SR")
     images = FaceImages(sets.rows(gan_table, "test"), 32)
-    kept = stage_scores(model, detectors.entry("SR").items(images, model))
-    anew = stage_scores(model, images)
+    kept = opinions(model, detectors.entry("SR").items(images, model))
+    anew = opinions(model, images)
     np.testing.assert_allclose(kept, anew, atol=2e-3)  # kept as float16
     np.testing.assert_allclose(kept["Avg"], (kept["Pix"] + kept["Stage5"]) / 2, atol=1e-6)
 

@@ -131,7 +131,7 @@ def test_a_crop_at_the_border_moves_inside_and_a_too_large_one_shrinks_so_that_n
 
 
 def test_prepare_cuts_every_face_and_says_what_it_skipped(world, capsys):
-    table = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    table = faces.prepare(world.data_set, world.settings, 0)
     assert set(table["video"]) == {"original/000", "original/953"} | {
         f"Deepfakes/{name}" for name in ("000_003", "003_000", "953_974", "974_953")
     }
@@ -146,7 +146,7 @@ def test_prepare_cuts_every_face_and_says_what_it_skipped(world, capsys):
 
 
 def test_the_manifest_on_disk_can_be_moved_to_another_machine(world):
-    table = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    table = faces.prepare(world.data_set, world.settings, 0)
     file = next(world.faces.glob("*/c23/manifest.csv"))
     manifest = pd.read_csv(file, dtype={"identity": str}).fillna("")
     assert str(world.faces) not in file.read_text()
@@ -157,7 +157,7 @@ def test_the_manifest_on_disk_can_be_moved_to_another_machine(world):
 
 
 def test_a_mask_is_cut_with_the_box_of_its_face(world):
-    table = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    table = faces.prepare(world.data_set, world.settings, 0)
     masked = table[table["mask"] != ""]
     assert set(masked["video"]) == {"Deepfakes/000_003"}
     for row in masked.itertuples():
@@ -171,12 +171,12 @@ def test_a_mask_is_cut_with_the_box_of_its_face(world):
 def test_an_interrupted_run_continues_and_ends_as_if_it_had_not_been_interrupted(world, interrupted, monkeypatch):
     calls = interrupted(cut, "cut_video", at=4)
     with pytest.raises(KeyboardInterrupt):
-        faces.prepare(world.data_set, world.settings, 0, progress=False)
-    continued = faces.prepare(world.data_set, world.settings, 0, progress=False)
+        faces.prepare(world.data_set, world.settings, 0)
+    continued = faces.prepare(world.data_set, world.settings, 0)
     assert len(calls) == 4 + 4  # of 7 readable videos 3 were finished before
-    assert faces.prepare(world.data_set, world.settings, 0, progress=False).equals(continued) and len(calls) == 8
+    assert faces.prepare(world.data_set, world.settings, 0).equals(continued) and len(calls) == 8
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "fresh")
-    fresh = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    fresh = faces.prepare(world.data_set, world.settings, 0)
     assert fresh.drop(columns=["path", "mask"]).equals(continued.drop(columns=["path", "mask"]))
     for one, other in zip(fresh["path"], continued["path"], strict=True):
         assert Path(one).read_bytes() == Path(other).read_bytes()
@@ -213,7 +213,7 @@ def settled(parent):
 
 paths.os.replace, jobs._settle = killed, settled
 settings = Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=int(sys.argv[4]))
-faces.prepare(DataSet(layout="FaceForensics++", root=sys.argv[1]), settings, 0, progress=False)
+faces.prepare(DataSet(layout="FaceForensics++", root=sys.argv[1]), settings, 0)
 """
 
 
@@ -239,24 +239,24 @@ def test_a_killed_extraction_goes_on_to_the_same_files_as_an_undisturbed_one(wor
     left = files_below(world.faces)
     records = sum(name.endswith("record.json") for name in left)
     assert (records == 2 if workers == 1 else 2 <= records < 8) and not any("manifest" in name for name in left)
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "undisturbed")
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     assert files_below(world.faces) == files_below(paths.FACES)
 
 
 def test_faces_are_cut_anew_when_the_code_that_cuts_them_has_changed_and_only_then(world, interrupted, monkeypatch):
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     calls = interrupted(cut, "cut_video", at=0)
     code = {"lib.data.cut": "as it is", "lib.data.faces": "as it is", "lib.data.layouts": "as it is"}
     monkeypatch.setattr(faces.staleness, "code", lambda *modules: "".join(code[module] for module in modules))
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     assert len(calls) == 7  # the eighth cannot be read
     code |= {"lib.data.faces": "changed", "lib.data.layouts": "changed"}
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     assert len(calls) == 7
     code["lib.data.cut"] = "changed"
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     assert len(calls) == 14
 
 
@@ -269,7 +269,7 @@ def test_what_cuts_a_video_or_unpacks_an_archive_knows_nothing_of_layouts_and_ma
 
 
 def test_every_sampled_frame_has_a_line_that_says_what_became_of_it(world):
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     frames = pd.read_csv(next(world.faces.glob("*/c23/frames.csv")))
     assert list(frames.columns) == ["video", "frame", *faces.BOX, "status"]
     found = frames[frames["status"] == "face"]
@@ -290,20 +290,20 @@ def test_the_rate_is_printed_and_kept(world, capsys):
 
 
 def test_a_dask_cluster_of_two_workers_cuts_the_same_files_as_one_process(world, monkeypatch):
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "cluster")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        faces.prepare(world.data_set, world.settings, 0, progress=False, client=client)
+        faces.prepare(world.data_set, world.settings, 0, client=client)
         assert len(set(client.run(os.getpid).values()) - {os.getpid()}) == 2
     assert files_below(paths.FACES) == files_below(world.faces)
 
 
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
-    one = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    one = faces.prepare(world.data_set, world.settings, 0)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
     world.settings = SETTINGS.replace(workers=2)
-    two = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    two = faces.prepare(world.data_set, world.settings, 0)
     assert two.drop(columns=["path", "mask"]).equals(one.drop(columns=["path", "mask"]))
     for a, b in zip(one["path"], two["path"], strict=True):
         assert Path(a).read_bytes() == Path(b).read_bytes()
@@ -316,16 +316,16 @@ def test_a_process_that_dies_is_one_line_that_says_what_to_do():
 
 
 def test_other_settings_cut_anew_and_leave_the_old_crops_alone(world):
-    small = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    small = faces.prepare(world.data_set, world.settings, 0)
     world.settings = SETTINGS.replace(size=32)
-    smaller = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    smaller = faces.prepare(world.data_set, world.settings, 0)
     assert read_image(smaller["path"][0]).shape == (32, 32, 3) and read_image(small["path"][0]).shape == (64, 64, 3)
 
 
 def test_a_replaced_video_is_cut_anew(world):
-    faces.prepare(world.data_set, world.settings, 0, progress=False)
+    faces.prepare(world.data_set, world.settings, 0)
     video.write_video(world.root / "original_sequences/youtube/c23/videos/974.mp4", moving(9))
-    table = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    table = faces.prepare(world.data_set, world.settings, 0)
     assert (table["video"] == "original/974").sum() == 3
 
 
@@ -333,21 +333,21 @@ def test_c40_shares_the_crops_boxes_of_c23(world, monkeypatch):
     for file in (world.root / "original_sequences/youtube/c23/videos").glob("*.mp4"):
         video.write_video(file.parents[2] / "c40/videos" / file.name, moving(int(file.stem) % 40 + 1), crf=40)
     low = DataSet(layout="FaceForensics++", root=world.data_set.root, compression="c40")
-    high = faces.prepare(world.data_set, world.settings, 0, progress=False).set_index(["video", "frame"])
-    table = faces.prepare(low, SETTINGS, 0, progress=False).set_index(["video", "frame"])
+    high = faces.prepare(world.data_set, world.settings, 0).set_index(["video", "frame"])
+    table = faces.prepare(low, SETTINGS, 0).set_index(["video", "frame"])
     shared = table.index.intersection(high.index)
     assert len(shared) == 6 and len(table) == 12  # 003 and 974 are whole here and are searched on their own
     frames = pd.read_csv(next(world.faces.glob("*/c40/frames.csv"))).set_index("video")["status"]
     assert set(frames["original/000"]) == {"box of c23"} and set(frames["original/974"]) == {"face"}
     assert table.loc[shared, faces.BOX].equals(high.loc[shared, faces.BOX])
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "alone")
-    assert len(faces.prepare(low, SETTINGS, 0, progress=False)) == 12
+    assert len(faces.prepare(low, SETTINGS, 0)) == 12
 
 
 def test_a_broken_mask_costs_the_mask_and_not_the_faces(world):
     mask = next(world.root.rglob("masks/videos/*.mp4"))
     mask.write_text("broken")
-    table = faces.prepare(world.data_set, world.settings, 0, progress=False)
+    table = faces.prepare(world.data_set, world.settings, 0)
     assert (table["video"] == "Deepfakes/000_003").sum() == 3 and (table["mask"] == "").all()
     assert "mask not used" in next(world.faces.glob("*/c23/report.csv")).read_text()
 
@@ -356,7 +356,7 @@ def test_no_face_anywhere_is_one_line_that_names_the_data_set(world):
     for file in world.root.rglob("*.mp4"):
         file.write_text("broken")
     with pytest.raises(ValueError, match="no face in any of 8 videos"):
-        faces.prepare(world.data_set, world.settings, 0, progress=False)
+        faces.prepare(world.data_set, world.settings, 0)
 
 
 def test_folders_of_faces_need_no_cutting(tmp_path):

@@ -24,7 +24,7 @@ def world(tmp_path, monkeypatch, wild_deepfake):
 
 
 def test_images_are_used_as_they_are_at_equal_intervals_with_our_labels(world):
-    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
+    table = faces.prepare(world.data_set, SETTINGS, 0)
     assert len(table) == 4 * 4 * 2 * 3
     assert table.groupby("video")["frame"].apply(list).tolist() == [[0, 9, 18]] * 32
     assert set(table["label"][table["path"].str.contains("fake_")]) == {1}
@@ -57,7 +57,7 @@ def test_a_damaged_archive_and_a_damaged_image_cost_one_line_each(world, pack, c
     broken = world.root / "fake_train/3.tar.gz"
     broken.write_bytes(broken.read_bytes()[:-40])
     pack(world.root / "real_test/1.tar.gz", {"s/1.png": 1, "s/2.png": b"no image", "s/3.png": 3})
-    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
+    table = faces.prepare(world.data_set, SETTINGS, 0)
     report = pd.read_csv(next(world.faces.glob("*/report.csv"))).set_index("archive")
     assert list(report.index) == ["real_test/1", "fake_train/3"] and report["frames"].tolist() == [2, 0]
     assert report.loc["real_test/1", "reason"] == "1 images cannot be read, the first is s/2.png"
@@ -70,10 +70,10 @@ def test_a_damaged_archive_and_a_damaged_image_cost_one_line_each(world, pack, c
 def test_an_interrupted_run_continues_with_the_same_images(world, interrupted):
     calls = interrupted(unpack, "unpack", at=5)
     with pytest.raises(KeyboardInterrupt):
-        faces.prepare(world.data_set, SETTINGS, 0, progress=False)
-    table = faces.prepare(world.data_set, SETTINGS, 0, progress=False)
+        faces.prepare(world.data_set, SETTINGS, 0)
+    table = faces.prepare(world.data_set, SETTINGS, 0)
     assert len(calls) == 5 + 12  # four archives were finished before, the fifth was asked for twice
-    assert faces.prepare(world.data_set, SETTINGS, 0, progress=False).equals(table) and len(calls) == 17
+    assert faces.prepare(world.data_set, SETTINGS, 0).equals(table) and len(calls) == 17
 
 
 def test_members_that_would_leave_the_folder_are_left_out(tmp_path, pack):
@@ -86,6 +86,6 @@ def test_a_missing_part_and_the_wrong_door_are_named(world):
         file.unlink()
     (world.root / "fake_test").rmdir()
     with pytest.raises(FileNotFoundError, match="no folder fake_test"):
-        faces.prepare(world.data_set, SETTINGS, 0, progress=False)
+        faces.prepare(world.data_set, SETTINGS, 0)
     with pytest.raises(ValueError, match=r"faces\.prepare unpacks them"):
         layouts.images(world.data_set)

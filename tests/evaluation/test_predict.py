@@ -11,6 +11,8 @@ from lib.evaluation.predict import predict
 class Brightness(Detector):
     """Says fake where the picture is bright; drops half of its input while training."""
 
+    at_once = 8
+
     def __init__(self):
         super().__init__()
         self.dropout = torch.nn.Dropout(0.5)
@@ -23,10 +25,10 @@ def test_predictions_keep_the_order_of_the_data_and_leave_training_mode_alone():
     levels = torch.rand(37, generator=torch.Generator().manual_seed(0))
     data = [{"rgb": torch.full((3, 4, 4), float(level))} for level in levels]
     model = Brightness().train()
-    assert predict(model, data, batch_size=8) == pytest.approx((levels - 0.5).sigmoid().numpy(), abs=1e-6)
+    assert predict(model, data) == pytest.approx((levels - 0.5).sigmoid().numpy(), abs=1e-6)
     assert model.training
     model.fake_probability = lambda batch: batch["rgb"][:, 0, 0, 0]
-    assert predict(model, data, batch_size=8) == pytest.approx(levels.numpy())
+    assert predict(model, data) == pytest.approx(levels.numpy())
 
 
 class Masked(Detector):

@@ -49,7 +49,7 @@ PROGRAM = """
     validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
     code = {{"code": ("lib.bts.re_synthesizer",)}}
     history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on=code, validate=validate,
-                  monitor="val_loss", mode="min", progress=False)
+                  monitor="val_loss", mode="min")
     print(history.to_json(orient="records"))
 """
 
@@ -149,7 +149,7 @@ def train_pel(name="pel", prepare=lambda model: None):
     prepare(model)
     settings = Settings(epochs=3, batch_size=8, learning_rate=1e-3)
     history = fit(model, cross_entropy, Faces(), settings, name, seed=1, depends_on={"code": ("lib.pel.network",)},
-                  validate=validate_on_others, monitor="val_loss", mode="min", progress=False)  # fmt: skip
+                  validate=validate_on_others, monitor="val_loss", mode="min")  # fmt: skip
     return history[["loss", "val_loss"]]
 
 
@@ -226,7 +226,7 @@ def outputs(tmp_path, monkeypatch):
     return tmp_path
 
 
-PLAIN = {"seed": 0, "depends_on": {}, "progress": False}
+PLAIN = {"seed": 0, "depends_on": {}}
 
 
 def linear():

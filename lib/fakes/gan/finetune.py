@@ -141,7 +141,7 @@ class Finetuning(Training):
         return gap(self.real_spectrum, mean_spectrum(drawn / 255))
 
 
-def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS, progress=True):
+def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS):
     """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
 
     settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
@@ -150,7 +150,7 @@ def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights
     """
     training = Finetuning(name, kind, settings, generators, seed, device(), weights)
     report = {"gap_before": training.gap()}
-    training.run(folder, f"{name}+{kind}", progress)
+    training.run(folder, f"{name}+{kind}")
     training.average.load_state_dict(training.best["average"])
     report |= {"gap_after": training.best["gap"], "images": training.best["images"]}
     write_weights(training.average, to / f"{name}_{kind}.safetensors", architecture=name, **report)

@@ -33,9 +33,9 @@ def load_generator(name, folder=WEIGHTS):
     return on_disk.load(folder / f"{name}.safetensors", "run `dvc pull` or notebook 12", make)
 
 
-def draw(generator, seeds, progress=False, **options):
+def draw(generator, seeds, **options):
     """Draw one face a seed as uint8 (len(seeds), H, W); a face depends on its own seed alone; options: of `sample`."""
-    bar = tqdm(seeds, desc=type(generator).__name__, unit="face", disable=not progress)
+    bar = tqdm(seeds, desc=type(generator).__name__, unit="face", leave=False, delay=5)
     randoms = (torch.Generator().manual_seed(int(seed)) for seed in bar)
     return np.concatenate([to_uint8(generator.sample(1, random, **options)) for random in randoms])
 
@@ -57,7 +57,7 @@ def alike(candidates, wanted):
     return linear_sum_assignment(distance)[1]
 
 
-def make(folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOURCES, real="CelebA-HQ", splits=None):
+def make(folder, weights=WEIGHTS, factor=10, seed=0, sources=SOURCES, real="CelebA-HQ", splits=None):
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
@@ -72,7 +72,7 @@ def make(folder, weights=WEIGHTS, factor=10, seed=0, progress=True, sources=SOUR
     entries, pictures = photographs(real, max(sizes.values()), splits or orl.SPLITS)
     seeds, looks, kept = np.arange(factor * len(pictures)) + seed, giveaways(pictures), [split for *_, split in entries]
     for source, (name, options) in sources.items():
-        images = draw(generators[name], seeds, progress, **options)
+        images = draw(generators[name], seeds, **options)
         chosen = alike(giveaways(images), looks)
         entries += [(source, f"{seeds[i]:06d}", images[i], split) for i, split in zip(chosen, kept, strict=True)]
     write_set(folder, entries)

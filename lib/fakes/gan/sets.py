@@ -29,7 +29,7 @@ COMMANDS = {
 """What makes the weights: the arguments of `python -m lib.fakes.gan`."""
 
 
-def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS, progress=True):
+def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS):
     """Write the set `name`, one of SETS, to out/NAME and return that folder; what lies there is replaced at the end.
 
     settings: the section `more_fakes`. Raises FileNotFoundError for missing weights.
@@ -39,11 +39,11 @@ def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS, progress=T
         model = translate.load(weights / "stargan2.safetensors")
         translate.make(out / name, model, seed=seed, factor=settings.draws, real=real)
     else:
-        images.make(out / name, weights, settings.draws, settings.first_seed, progress, sources, real, ["test"])
+        images.make(out / name, weights, settings.draws, settings.first_seed, sources, real, ["test"])
     return out / name
 
 
-def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS, progress=True):
+def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS):
     """Write the sets and yield a line for each: what was drawn, or which weights are missing and what makes them."""
     for name in names:
         needed = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in SETS[name][1].values()}
@@ -52,7 +52,7 @@ def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS, progr
             files = [f"{path} (`python -m lib.fakes.gan {command}` makes it)" for path, command in missing.items()]
             yield f"{name}: not drawn, for want of {', '.join(files)}"
             continue
-        folder = draw(name, settings, seed, out, weights, progress)
+        folder = draw(name, settings, seed, out, weights)
         counts = {source.name: len(list(source.glob("*.png"))) for source in sorted(folder.iterdir())}
         listed = ", ".join(f"{count} {source}" for source, count in counts.items() if count)
         yield f"{name}: {listed} in {paths.show(folder)}"

@@ -176,9 +176,9 @@ def to_uint8(images):
     return ((images[:, 0].float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
 
 
-def train(name, settings, seed, folder, progress=True, splits=("train",)):
+def train(name, settings, seed, folder, splits=("train",)):
     """Return the Training of generator `name`, at its end, from the state in `folder` on; raises as Training.run."""
-    return Training(name, settings, seed, device(), splits).run(folder, name, progress)
+    return Training(name, settings, seed, device(), splits).run(folder, name)
 
 
 def export(name, training, folder, to=WEIGHTS):

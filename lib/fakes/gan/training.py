@@ -64,7 +64,7 @@ class Training:
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def run(self, folder, name, progress=True):
+    def run(self, folder, name):
         """Take all steps, or those that are left after the state in `folder`, and return this training.
 
         Every settings.report_every images: history.csv, a sheet of faces and the state to resume from go to `folder`.
@@ -77,7 +77,7 @@ class Training:
                 raise ValueError(f"{paths.show(folder)}: holds a training with other settings; remove it to start anew")
             self.load_state_dict(saved)
         losses, began = [], time.monotonic()
-        with tqdm(total=self.total, initial=self.seen, unit="image", desc=name, disable=not progress) as bar:
+        with tqdm(total=self.total, initial=self.seen, unit="image", desc=name) as bar:
             while self.seen < self.total:
                 growth = self.growth
                 losses.append(self.step())

@@ -107,9 +107,9 @@ def domain_of(person, photo):
     return int(photo in GLASSES.get(int(person), ()))
 
 
-def train(settings, seed, folder, progress=True):
+def train(settings, seed, folder):
     """Return a Translating, trained to its end from the state in `folder` on; raises as Training.run."""
-    return Translating(settings, seed, device()).run(folder, "stargan2", progress)
+    return Translating(settings, seed, device()).run(folder, "stargan2")
 
 
 def export(model, path):

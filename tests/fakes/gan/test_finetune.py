@@ -102,7 +102,7 @@ def test_a_finetuning_starts_from_the_bundled_weights_and_its_discriminator_lear
 @KINDS
 def test_a_killed_finetuning_ends_with_the_same_weights_as_an_unbroken_one(kind, weights, tmp_path, interrupted):
     arguments = ("progan", kind, SETTINGS, GENERATORS, 0)
-    options = {"weights": weights, "progress": False}
+    options = {"weights": weights}
     unbroken, report = finetune.finetune(*arguments, tmp_path / "unbroken", tmp_path, **options)
     calls = interrupted(finetune.Finetuning, "step", at=11)
     with pytest.raises(KeyboardInterrupt):

@@ -201,11 +201,11 @@ def test_the_generators_never_see_a_person_of_val_or_test():
 
 @ALL
 def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, tmp_path, interrupted):
-    unbroken = train.train(name, SETTINGS, 0, tmp_path / "unbroken", progress=False)
+    unbroken = train.train(name, SETTINGS, 0, tmp_path / "unbroken")
     calls = interrupted(train.Training, "step", at=7)
     with pytest.raises(KeyboardInterrupt):
-        train.train(name, SETTINGS, 0, tmp_path / "killed", progress=False)
-    resumed = train.train(name, SETTINGS, 0, tmp_path / "killed", progress=False)
+        train.train(name, SETTINGS, 0, tmp_path / "killed")
+    resumed = train.train(name, SETTINGS, 0, tmp_path / "killed")
     assert len(calls) == 7 + 12 - 4  # resumed behind step 4, the last checkpoint before the kill
     for one, other in zip(unbroken.average.parameters(), resumed.average.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -214,9 +214,9 @@ def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(name, t
 
 
 def test_a_training_with_other_settings_is_not_taken_for_this_one(tmp_path):
-    train.train("progan", SETTINGS, 0, tmp_path, progress=False)
+    train.train("progan", SETTINGS, 0, tmp_path)
     with pytest.raises(ValueError, match="other settings"):
-        train.train("progan", SETTINGS.replace(penalty=1.0), 0, tmp_path, progress=False)
+        train.train("progan", SETTINGS.replace(penalty=1.0), 0, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
@@ -234,7 +234,7 @@ def test_training_moves_both_networks(name):
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generators")
     for name in ("progan", "stylegan"):
-        training = train.train(name, SETTINGS, 0, folder / name, progress=False)
+        training = train.train(name, SETTINGS, 0, folder / name)
         train.export(name, training, folder / name, folder)
     return folder
 
@@ -268,7 +268,7 @@ def test_chosen_faces_give_themselves_away_by_neither_size_nor_brightness():
 
 
 def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path):
-    images.make(tmp_path / "set", weights, factor=1, progress=False)
+    images.make(tmp_path / "set", weights, factor=1)
     table = layouts.images(DataSet(layout="CelebA-HQ", root=str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"CelebA-HQ": 400, "ProGAN": 400, "StyleGAN": 400}
     assert table.groupby(["method", "split"]).size().unique().tolist() == [100, 240, 60]
@@ -277,7 +277,7 @@ def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path
 
 def test_a_set_of_other_people_holds_their_photographs_alone(weights, tmp_path):
     sources = {"StyleGAN-0.5": ("stylegan", {"psi": 0.5}), "StyleGAN": ("stylegan", {})}
-    images.make(tmp_path / "set", weights, 1, progress=False, sources=sources, real="FFHQ", splits=["test"])
+    images.make(tmp_path / "set", weights, 1, sources=sources, real="FFHQ", splits=["test"])
     table = layouts.images(DataSet(layout="FFHQ", root=str(tmp_path / "set")))
     assert table.groupby("method").size().to_dict() == {"FFHQ": 100, "StyleGAN": 100, "StyleGAN-0.5": 100}
     assert (table["split"] == "test").all()

@@ -38,7 +38,7 @@ def weights(tmp_path_factory):
 def drawn(weights, tmp_path_factory):
     """A folder with all sets."""
     folder = tmp_path_factory.mktemp("generated")
-    lines = list(sets.draw_all(sets.SETS, SETTINGS, 0, folder, weights, progress=False))
+    lines = list(sets.draw_all(sets.SETS, SETTINGS, 0, folder, weights))
     assert [line.split(":")[0] for line in lines] == list(sets.SETS)
     return folder
 
@@ -72,7 +72,7 @@ def test_no_face_has_a_seed_that_a_training_face_has(name, drawn):
 
 @EVERY
 def test_a_set_drawn_again_has_the_same_bytes(name, drawn, weights, tmp_path):
-    again = sets.draw(name, SETTINGS, 0, tmp_path, weights, progress=False)
+    again = sets.draw(name, SETTINGS, 0, tmp_path, weights)
     files = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(drawn / name) for path in (drawn / name).rglob("*") if path.is_file())
     assert all((again / file).read_bytes() == (drawn / name / file).read_bytes() for file in files)
@@ -115,7 +115,7 @@ def test_what_is_missing_is_one_line_with_the_file_and_the_command(weights, tmp_
     (tmp_path / "weights" / "stylegan_A.safetensors").symlink_to(weights / "stylegan_A.safetensors")
     lines = dict(
         line.split(": ", 1)
-        for line in sets.draw_all(sets.SETS, SETTINGS, 0, tmp_path / "out", tmp_path / "weights", progress=False)
+        for line in sets.draw_all(sets.SETS, SETTINGS, 0, tmp_path / "out", tmp_path / "weights")
     )
     assert lines["CelebA-HQ+R"].startswith("100 CelebA-HQ, 100 ProGAN, 100 StyleGAN in ")
     assert "progan_A.safetensors (`python -m lib.fakes.gan finetune progan A` makes it)" in lines["CelebA-HQ+A"]
@@ -142,4 +142,4 @@ def test_generators_of_different_sizes_make_no_set(weights, tmp_path):
         generator = train.build(name.split("_")[0], 8, widths)
         train.write_weights(generator, path, architecture=name.split("_")[0])
     with pytest.raises(ValueError, match=r"^weights: .* different sizes"):
-        sets.draw("FFHQ", SETTINGS, 0, tmp_path / "out", tmp_path, progress=False)
+        sets.draw("FFHQ", SETTINGS, 0, tmp_path / "out", tmp_path)

@@ -62,16 +62,16 @@ def test_people_with_and_without_glasses_teach_both_domains():
 
 
 def test_a_killed_training_ends_with_the_same_weights_as_an_unbroken_one(tmp_path, interrupted):
-    unbroken = translate.train(SETTINGS, 0, tmp_path / "unbroken", progress=False)
+    unbroken = translate.train(SETTINGS, 0, tmp_path / "unbroken")
     calls = interrupted(translate.Translating, "step", at=7)
     with pytest.raises(KeyboardInterrupt):
-        translate.train(SETTINGS, 0, tmp_path / "killed", progress=False)
-    resumed = translate.train(SETTINGS, 0, tmp_path / "killed", progress=False)
+        translate.train(SETTINGS, 0, tmp_path / "killed")
+    resumed = translate.train(SETTINGS, 0, tmp_path / "killed")
     assert len(calls) == 7 + 12 - 4
     pairs = zip(unbroken.average.parameters(), resumed.average.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     with pytest.raises(ValueError, match="other settings"):
-        translate.train(SETTINGS.replace(cycle_weight=9.0), 0, tmp_path / "killed", progress=False)
+        translate.train(SETTINGS.replace(cycle_weight=9.0), 0, tmp_path / "killed")
 
 
 @pytest.mark.parametrize(("step", "learning"), [(0, ["generator", "mapping", "encoder"]), (1, ["generator"])])
