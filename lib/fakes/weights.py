@@ -19,6 +19,7 @@ def load(path, remedy, build):
     if not path.is_file():
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; {remedy}")
     state, config = checkpoints.load(path)
+    state = {name.replace("_grey.", "_image."): value for name, value in state.items()}  # the bundled ones: older names
     model = build(config)
     model.load_state_dict(state)
     return model.eval().requires_grad_(False)

@@ -27,6 +27,12 @@ def main(arguments=None):
     tune.add_argument("name", choices=("progan", "stylegan"))
     tune.add_argument("kind", choices=finetune.KINDS)
     command("translate", "train StarGAN v2 between faces with and without glasses")
+    some = command("draw", "draw images with a trained generator", True)
+    some.add_argument("name", help="of the weights, such as stylegan")
+    some.add_argument("--count", type=int, default=100, help="of images (%(default)s)")
+    some.add_argument("--first-seed", type=int, default=0, help="the seeds go on from here (%(default)s)")
+    some.add_argument("--quality", type=int, default=0, help="of JPEG; PNG by default")
+    some.add_argument("--out", type=Path, required=True, help="folder to write")
     draw = command("images", "make data/CelebA-HQ, photographs beside generated faces", True)
     draw.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
     more = command("sets", "draw the further test sets of Beyond the Spectrum", True)
@@ -55,6 +61,9 @@ def run(given, params):
     elif given.command == "translate":
         trained = translate.train(params.translation, params.seed, paths.UNFINISHED / f"stargan2_{params.scale}")
         translate.export(trained.average, train.WEIGHTS / "stargan2.safetensors")
+    elif given.command == "draw":
+        seeds = range(given.first_seed, given.first_seed + given.count)
+        images.write_draws(given.out, images.load_generator(given.name, given.weights), seeds, given.quality)
     elif given.command == "images":
         images.make(given.out, given.weights)
     else:

@@ -12,6 +12,7 @@ Only the generators' weights are bundled: a new discriminator learns first, alon
 """
 
 import copy
+import itertools
 import types
 
 import numpy as np
@@ -20,25 +21,27 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib.fakes.gan import images as gan_images
-from lib.fakes.gan.train import WEIGHTS, Training, to_uint8, write_weights
+from lib.fakes.gan import photographs
+from lib.fakes.gan.train import WEIGHTS, Training, write_weights
 from lib.ops.spectra import azimuthal_profile_torch, gap, mean_spectrum
 from lib.training.device import device
 
 KINDS = ("R", "A")
+LUMA = (0.299, 0.587, 0.114)
 
 
 class Profile(nn.Module):
-    """The azimuthal profile (N, rings) of grey images (N, 1, S, S) in [-1, 1]; photographs have 0 to 1.
+    """The azimuthal profile (N, rings) of images (N, C, S, S) in [-1, 1], made grey; photographs have 0 to 1.
 
-    photographs: images (M, 1, S, S); their mean profile goes from 0 to 1 and is `target`. The released codes scale each
+    real: images (M, C, S, S); their mean profile goes from 0 to 1 and is `target`. The released codes scale each
     profile by its own least and greatest value, which hides an excess at the ends, where generators have theirs. Images
     are rounded to 8 bits first: where faces have no power, the rounding is all there is. Gradients ignore the rounding.
     """
 
-    def __init__(self, photographs, centre):
+    def __init__(self, real, centre):
         super().__init__()
         self.centre = centre
-        mean = self._raw(photographs).mean(0)
+        mean = torch.cat([self._raw(part) for part in photographs.parts(real)]).mean(0)
         self.register_buffer("low", mean.min())
         self.register_buffer("range", mean.max() - mean.min())
         self.register_buffer("target", (mean - self.low) / self.range)
@@ -47,16 +50,17 @@ class Profile(nn.Module):
         return (self._raw(images) - self.low) / self.range
 
     def _raw(self, images):
-        grey = 127.5 * (images[:, 0].float().clamp(-1, 1) + 1)
+        grey = 127.5 * (images.float().clamp(-1, 1) + 1)
+        grey = torch.einsum("nchw,c->nhw", grey, grey.new_tensor(LUMA)) if grey.shape[1] == 3 else grey[:, 0]
         return azimuthal_profile_torch(grey + (grey.round() - grey).detach(), self.centre)
 
 
 class SpectralDiscriminator(nn.Module):
-    """Tell photographs by their azimuthal profiles: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real."""
+    """Tell photographs by their azimuthal profiles: images (N, C, S, S) in [-1, 1] -> logits (N,), high = real."""
 
-    def __init__(self, photographs):
+    def __init__(self, real):
         super().__init__()
-        self.profile = Profile(photographs, "dc")
+        self.profile = Profile(real, "dc")
         self.linear = nn.Linear(len(self.profile.target), 1)
 
     def forward(self, images):
@@ -64,7 +68,7 @@ class SpectralDiscriminator(nn.Module):
 
 
 def spectral_loss(profile, fake):
-    """Return the cross-entropy of the profiles of images (N, 1, S, S) with that of photographs, a Profile's target."""
+    """Return the cross-entropy of the profiles of images (N, C, S, S) with that of photographs, a Profile's target."""
     # At 0 and 1, where cross-entropy has no gradient of any use, an image may go on: it is held a little inside.
     inside = profile(fake).clamp(0.001, 0.999)
     return F.binary_cross_entropy(inside, profile.target.clamp(0.001, 0.999).expand_as(inside))
@@ -81,7 +85,7 @@ class Finetuning(Training):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
         start = gan_images.load_generator(name, weights)
-        sizes = {"latent": start.latent, "widths": start.widths, "kind": kind}
+        sizes = {"latent": start.latent, "widths": start.widths, "colour": start.channels == 3, "kind": kind}
         super().__init__(name, types.SimpleNamespace(**vars(generators) | vars(settings) | sizes), seed, device)
         self.kind, self.grows = kind, False
         for network in (self.generator, self.average):
@@ -89,7 +93,8 @@ class Finetuning(Training):
         self.profile = Profile(self.images, "grid")
         self.critic = SpectralDiscriminator(self.images).to(self.device)
         self.critic_steps = torch.optim.Adam(self.critic.parameters(), settings.spectral_learning_rate, (0.0, 0.99))
-        self.real_spectrum = mean_spectrum(to_uint8(self.images) / 255)
+        real = (photographs.planes(photographs.to_uint8(part)) for part in photographs.parts(self.images))
+        self.real_spectrum = mean_spectrum(itertools.chain.from_iterable(real))
         self.best = {"gap": float("inf"), "images": 0, "average": None}
 
     @property
@@ -138,7 +143,7 @@ class Finetuning(Training):
     def gap(self, count=100):
         """Return how far the mean spectrum of `count` drawn faces is from that of photographs, in decibel."""
         drawn = gan_images.draw(copy.deepcopy(self.average).cpu(), np.arange(count))
-        return gap(self.real_spectrum, mean_spectrum(drawn / 255))
+        return gap(self.real_spectrum, mean_spectrum(photographs.planes(drawn)))
 
 
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS):

@@ -85,20 +85,20 @@ def fade(coarse, fine, weight):
 
 
 class ProGAN(nn.Module):
-    """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1]."""
+    """Latent vectors (N, latent) from a standard normal -> images (N, channels, S, S), real ones lie in [-1, 1]."""
 
-    def __init__(self, latent, widths):
+    def __init__(self, latent, widths, channels=1):
         super().__init__()
-        self.latent, self.widths = latent, list(widths)
+        self.latent, self.widths, self.channels = latent, list(widths), channels
         self.start = EqualLinear(latent, 16 * widths[0], gain=1 / 8)  # the authors' gain: sqrt(2) / 4, squared
         self.first = EqualConv(widths[0], widths[0], 3)
         self.blocks = nn.ModuleList(
             nn.ModuleList([EqualConv(below, width, 3), EqualConv(width, width, 3)]) for below, width in pairwise(widths)
         )
-        self.to_grey = nn.ModuleList(EqualConv(width, 1, 1, gain=1.0) for width in widths)
+        self.to_image = nn.ModuleList(EqualConv(width, channels, 1, gain=1.0) for width in widths)
 
     def forward(self, z, growth=None):
-        level, weight = level_and_fade(growth, len(self.to_grey))
+        level, weight = level_and_fade(growth, len(self.to_image))
         x = self.start(pixel_norm(z)).view(len(z), -1, 4, 4)
         x = pixel_norm(F.leaky_relu(x, 0.2))
         x = pixel_norm(F.leaky_relu(self.first(x), 0.2))
@@ -106,8 +106,8 @@ class ProGAN(nn.Module):
             below, x = x, F.interpolate(x, scale_factor=2)
             for conv in block:
                 x = pixel_norm(F.leaky_relu(conv(x), 0.2))
-        image = self.to_grey[level](x)
-        return image if weight == 1 else fade(self.to_grey[level - 1](below), image, weight)
+        image = self.to_image[level](x)
+        return image if weight == 1 else fade(self.to_image[level - 1](below), image, weight)
 
     def sample(self, count, generator=None):
         """Draw `count` images in [-1, 1]."""
@@ -115,32 +115,32 @@ class ProGAN(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """ProGAN's discriminator, which StyleGAN keeps: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real."""
+    """ProGAN's discriminator, which StyleGAN keeps: images (N, C, S, S) in [-1, 1] -> logits (N,), high = real."""
 
-    def __init__(self, widths):
+    def __init__(self, widths, channels=1):
         super().__init__()
-        self.build(widths)
+        self.build(widths, channels)
         self.last = EqualConv(widths[0] + 1, widths[0], 3)
         self.dense = EqualLinear(16 * widths[0], widths[0])
         self.logit = EqualLinear(widths[0], 1, gain=1.0)
 
-    def build(self, widths):
+    def build(self, widths, channels):
         """Make the layers of `features`."""
-        self.from_grey = nn.ModuleList(EqualConv(1, width, 1) for width in widths)
+        self.from_image = nn.ModuleList(EqualConv(channels, width, 1) for width in widths)
         self.blocks = nn.ModuleList(
             nn.ModuleList([EqualConv(width, width, 3), EqualConv(width, below, 3)]) for below, width in pairwise(widths)
         )
 
     def features(self, images, growth):
         """Return what is left of images at 4 pixels: (N, widths[0], 4, 4)."""
-        level, weight = level_and_fade(growth, len(self.from_grey))
-        x = F.leaky_relu(self.from_grey[level](images), 0.2)
+        level, weight = level_and_fade(growth, len(self.from_image))
+        x = F.leaky_relu(self.from_image[level](images), 0.2)
         for at in range(level, 0, -1):
             for conv in self.blocks[at - 1]:
                 x = F.leaky_relu(conv(x), 0.2)
             x = F.avg_pool2d(x, 2)
             if at == level and weight < 1:
-                coarse = self.from_grey[level - 1](F.avg_pool2d(images, 2))
+                coarse = self.from_image[level - 1](F.avg_pool2d(images, 2))
                 x = torch.lerp(F.leaky_relu(coarse, 0.2), x, weight)
         return x
 

@@ -4,7 +4,8 @@
 - FFHQ: fakes of a StyleGAN and a StyleGAN2 that learned from other people (Table 2);
 - StarGAN2: photographs with glasses put on or taken off (Fig. 6).
 
-All photographs are of the test people, and no face is drawn from a seed that data/CelebA-HQ has used: a finetuned
+No detector learns from a person in them. The photographs of FFHQ are of the validation people, all others of the test
+people: Table 2 is about other photographs, too. No face is drawn from a seed that data/CelebA-HQ has used: a finetuned
 generator draws almost the same face of the same seed. File size and brightness are matched as in `images`.
 """
 
@@ -13,13 +14,13 @@ from lib.fakes.gan import images, translate
 
 GENERATED = paths.OUTPUTS / "generated"
 SETS = {
-    "CelebA-HQ+R": ("CelebA-HQ", {"ProGAN": ("progan_R", {}), "StyleGAN": ("stylegan_R", {})}),
-    "CelebA-HQ+A": ("CelebA-HQ", {"ProGAN": ("progan_A", {}), "StyleGAN": ("stylegan_A", {})}),
-    "FFHQ": ("FFHQ", {"StyleGAN": ("stylegan_others", {}), "StyleGAN2-0.5": ("stylegan2_others", {"psi": 0.5}),
-                      "StyleGAN2-1.0": ("stylegan2_others", {"psi": 1.0})}),
-    "StarGAN2": ("CelebA-HQ", {"StarGAN2": ("stargan2", {})}),
+    "CelebA-HQ+R": ("CelebA-HQ", "test", {"ProGAN": ("progan_R", {}), "StyleGAN": ("stylegan_R", {})}),
+    "CelebA-HQ+A": ("CelebA-HQ", "test", {"ProGAN": ("progan_A", {}), "StyleGAN": ("stylegan_A", {})}),
+    "FFHQ": ("FFHQ", "val", {"StyleGAN": ("stylegan_others", {}), "StyleGAN2-0.5": ("stylegan2_others", {"psi": 0.5}),
+                             "StyleGAN2-1.0": ("stylegan2_others", {"psi": 1.0})}),
+    "StarGAN2": ("CelebA-HQ", "test", {"StarGAN2": ("stargan2", {})}),
 }  # fmt: skip
-"""A set: the folder of its photographs, and {folder of fakes: (name of the weights, options of `sample`)}."""
+"""A set: the folder of its photographs, whose they are, and {folder of fakes: (name of weights, options of `sample`)}."""
 
 COMMANDS = {
     **{f"{name}_{kind}": f"finetune {name} {kind}" for name in ("progan", "stylegan") for kind in ("R", "A")},
@@ -34,19 +35,19 @@ def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS):
 
     settings: the section `more_fakes`. Raises FileNotFoundError for missing weights.
     """
-    real, sources = SETS[name]
+    real, people, sources = SETS[name]
     if name == "StarGAN2":
         model = translate.load(weights / "stargan2.safetensors")
-        translate.make(out / name, model, seed=seed, factor=settings.draws, real=real)
+        translate.make(out / name, model, seed, settings.draws, real, people)
     else:
-        images.make(out / name, weights, settings.draws, settings.first_seed, sources, real, ["test"])
+        images.make(out / name, weights, settings.draws, settings.first_seed, sources, real, [people], "test")
     return out / name
 
 
 def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS):
     """Write the sets and yield a line for each: what was drawn, or which weights are missing and what makes them."""
     for name in names:
-        needed = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in SETS[name][1].values()}
+        needed = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in SETS[name][-1].values()}
         missing = {paths.show(path): command for path, command in needed.items() if not path.is_file()}
         if missing:
             files = [f"{path} (`python -m lib.fakes.gan {command}` makes it)" for path, command in missing.items()]

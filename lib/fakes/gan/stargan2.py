@@ -50,17 +50,17 @@ class ResBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Redraw grey images (N, 1, S, S) in [-1, 1] in styles (N, style); widths: channels at 4, 8, ... S pixels.
+    """Redraw images (N, channels, S, S) in [-1, 1] in styles (N, style); widths: channels at 4, 8, ... S pixels.
 
     The image is shrunk to 16 pixels (4 at the least), where only what survives instance norm is left of its own style.
     """
 
-    def __init__(self, style, widths):
+    def __init__(self, style, widths, channels=1):
         super().__init__()
         least = min(2, len(widths) - 2)
         inner, pairs = widths[least], list(itertools.pairwise(widths[least:]))
         plain, adaptive = partial(nn.InstanceNorm2d, affine=True), partial(AdaptiveNorm, style=style)
-        self.from_grey = _conv(1, widths[-1])
+        self.from_image = _conv(channels, widths[-1])
         self.encode = nn.Sequential(
             *(ResBlock((width, width, below), plain, after=halve) for below, width in reversed(pairs)),
             ResBlock((inner, inner, inner), plain),
@@ -69,13 +69,13 @@ class Generator(nn.Module):
             [ResBlock((inner, inner, inner), adaptive)]
             + [ResBlock((below, width, width), adaptive, before=double) for below, width in pairs]
         )
-        self.to_grey = nn.Sequential(plain(widths[-1]), nn.LeakyReLU(0.2), _conv(widths[-1], 1, 1))
+        self.to_image = nn.Sequential(plain(widths[-1]), nn.LeakyReLU(0.2), _conv(widths[-1], channels, 1))
 
     def forward(self, images, styles):
-        x = self.encode(self.from_grey(images))
+        x = self.encode(self.from_image(images))
         for block in self.decode:
             x = block(x, styles)
-        return self.to_grey(x)
+        return self.to_image(x)
 
 
 class Mapping(nn.Module):
@@ -91,15 +91,15 @@ class Mapping(nn.Module):
 
 
 class Reader(nn.Module):
-    """Images (N, 1, S, S) and domains (N,) -> (N, out): the style encoder, or with out = 1 the discriminator."""
+    """Images (N, C, S, S) and domains (N,) -> (N, out): the style encoder, or with out = 1 the discriminator."""
 
-    def __init__(self, out, widths):
+    def __init__(self, out, widths, channels=1):
         super().__init__()
         pairs = list(itertools.pairwise(widths))
         blocks = [ResBlock((width, width, below), after=halve) for below, width in reversed(pairs)]
         last = nn.Conv2d(widths[0], widths[0], 4)
         self.shared = nn.Sequential(
-            _conv(1, widths[-1]), *blocks, nn.LeakyReLU(0.2), _he(last), nn.LeakyReLU(0.2), nn.Flatten()
+            _conv(channels, widths[-1]), *blocks, nn.LeakyReLU(0.2), _he(last), nn.LeakyReLU(0.2), nn.Flatten()
         )
         self.heads = nn.ModuleList(_linear(widths[0], out) for _ in DOMAINS)
 
@@ -110,17 +110,17 @@ class Reader(nn.Module):
 class StarGAN2(nn.Module):
     """Generator, mapping network and style encoder; latent, style: lengths of the vectors; `config`: the arguments."""
 
-    def __init__(self, latent, style, widths):
+    def __init__(self, latent, style, widths, channels=1):
         super().__init__()
-        self.config = {"latent": latent, "style": style, "widths": list(widths)}
-        self.generator = Generator(style, widths)
+        self.config = {"latent": latent, "style": style, "widths": list(widths), "channels": channels}
+        self.generator = Generator(style, widths, channels)
         self.mapping = Mapping(latent, style)
-        self.encoder = Reader(style, widths)
+        self.encoder = Reader(style, widths, channels)
 
     def translate(self, images, domains, z=None, references=None):
-        """Redraw images (N, 1, S, S) in [-1, 1] in domains (N,): (N, 1, S, S), clamped.
+        """Redraw images (N, C, S, S) in [-1, 1] in domains (N,): (N, C, S, S), clamped.
 
-        The style comes from z (N, latent), or else is that of reference images (N, 1, S, S) of these domains.
+        The style comes from z (N, latent), or else is that of reference images (N, C, S, S) of these domains.
         """
         styles = self.encoder(references, domains) if z is None else self.mapping(z, domains)
         return self.generator(images, styles).clamp(-1, 1)

@@ -50,7 +50,7 @@ def adain(x, scale, bias):
 
 
 class StyleGAN(nn.Module):
-    """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1].
+    """Latent vectors (N, latent) from a standard normal -> images (N, channels, S, S), real ones lie in [-1, 1].
 
     latent: length of z and w. Maps are doubled in size by bilinear interpolation, which equals the paper's nearest
     neighbour followed by its [1, 2, 1] blur away from the border.
@@ -59,13 +59,13 @@ class StyleGAN(nn.Module):
     mixing = 0.9  # share of the training images drawn from two styles that meet at a random layer, section 3.1
     start = staticmethod(torch.ones)
 
-    def __init__(self, latent, widths):
+    def __init__(self, latent, widths, channels=1):
         super().__init__()
-        self.latent, self.widths = latent, list(widths)
+        self.latent, self.widths, self.channels = latent, list(widths), channels
         self.mapping = Mapping(latent)
         self.constant = nn.Parameter(self.start(1, widths[0], 4, 4))
         self.blocks = nn.ModuleList(self.block(below, width) for below, width in itertools.pairwise([None, *widths]))
-        self.to_grey = nn.ModuleList(map(self.grey, widths))
+        self.to_image = nn.ModuleList(map(self.draw, widths))
         self.register_buffer("mean_style", torch.zeros(latent))
         self.layers = 2 * len(widths)  # that take a style
 
@@ -73,21 +73,21 @@ class StyleGAN(nn.Module):
         """Make the layers of one size, of so many channels; `below` has those of the size below, None for the first."""
         return nn.ModuleList([StyledLayer(below, width, self.latent), StyledLayer(width, width, self.latent)])
 
-    def grey(self, width):
+    def draw(self, width):
         """Make the layer that draws an image of maps of so many channels."""
-        return EqualConv(width, 1, 1, gain=1.0)
+        return EqualConv(width, self.channels, 1, gain=1.0)
 
     def synthesise(self, styles, growth=None, generator=None):
         """Draw images of styles (N, layers, latent), one style a layer; `generator` seeds the noise."""
-        level, weight = level_and_fade(growth, len(self.to_grey))
+        level, weight = level_and_fade(growth, len(self.to_image))
         x = self.constant.expand(len(styles), -1, -1, -1)
         for at in range(level + 1):
             if at:
                 below, x = x, F.interpolate(x, scale_factor=2, mode="bilinear")
             for layer, w in zip(self.blocks[at], styles[:, 2 * at : 2 * at + 2].unbind(1), strict=True):
                 x = layer(x, w, generator)
-        image = self.to_grey[level](x)
-        return image if weight == 1 else fade(self.to_grey[level - 1](below), image, weight)
+        image = self.to_image[level](x)
+        return image if weight == 1 else fade(self.to_image[level - 1](below), image, weight)
 
     def mix(self, first, second, crossover):
         """Make styles (N, layers, latent): `first` (N, latent) up to layer `crossover`, then `second`: section 3.1."""

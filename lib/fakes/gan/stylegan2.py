@@ -53,20 +53,20 @@ class ModulatedLayer(nn.Module):
         return math.sqrt(2) * F.leaky_relu(x + noise * self.noise + self.bias, 0.2)
 
 
-class ToGrey(nn.Module):
-    """What a size adds to the image: a 1x1 convolution to one channel, modulated, not demodulated."""
+class ToImage(nn.Module):
+    """What a size adds to the image: a modulated 1x1 convolution, not demodulated, and one bias a channel."""
 
-    def __init__(self, in_channels, latent):
+    def __init__(self, in_channels, channels, latent):
         super().__init__()
-        self.conv = ModulatedConv(in_channels, 1, 1, latent, demodulate=False)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.conv = ModulatedConv(in_channels, channels, 1, latent, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(() if channels == 1 else (channels, 1, 1)))
 
     def forward(self, x, w):
         return self.conv(x, w) + self.bias
 
 
 class StyleGAN2(StyleGAN):
-    """Latent vectors (N, latent) from a standard normal -> grey images (N, 1, S, S), real ones lie in [-1, 1].
+    """Latent vectors (N, latent) from a standard normal -> images (N, channels, S, S), real ones lie in [-1, 1].
 
     One layer at 4 pixels and two at each further size take a style each, and the last image its own: as many as in
     StyleGAN. Images and maps are doubled by bilinear interpolation, the paper's [1, 3, 3, 1] filter.
@@ -78,28 +78,28 @@ class StyleGAN2(StyleGAN):
         pairs = [(below, width), (width, width)] if below else [(width, width)]
         return nn.ModuleList(ModulatedLayer(*pair, self.latent) for pair in pairs)
 
-    def grey(self, width):
-        return ToGrey(width, self.latent)
+    def draw(self, width):
+        return ToImage(width, self.channels, self.latent)
 
     def synthesise(self, styles, growth=None, generator=None):
         """Draw images as StyleGAN does, but always of the full size, whatever `growth` is."""
         x, image, at = self.constant.expand(len(styles), -1, -1, -1), None, 0
-        for block, to_grey in zip(self.blocks, self.to_grey, strict=True):
+        for block, to_image in zip(self.blocks, self.to_image, strict=True):
             if image is not None:
                 x, image = (F.interpolate(map, scale_factor=2, mode="bilinear") for map in (x, image))
             for layer in block:
                 x = layer(x, styles[:, at], generator)
                 at += 1
-            grey = to_grey(x, styles[:, at])  # the style of the layer that follows, which sees the same map
-            image = grey if image is None else image + grey
+            added = to_image(x, styles[:, at])  # the style of the layer that follows, which sees the same map
+            image = added if image is None else image + added
         return image
 
 
 class ResidualDiscriminator(Discriminator):
-    """StyleGAN2's discriminator: grey images (N, 1, S, S) in [-1, 1] -> logits (N,), high = real. Fig. 7(c)."""
+    """StyleGAN2's discriminator: images (N, C, S, S) in [-1, 1] -> logits (N,), high = real. Fig. 7(c)."""
 
-    def build(self, widths):
-        self.from_grey = EqualConv(1, widths[-1], 1)
+    def build(self, widths, channels):
+        self.from_image = EqualConv(channels, widths[-1], 1)
         self.blocks = nn.ModuleList(
             nn.ModuleList(
                 [EqualConv(width, width, 3), EqualConv(width, below, 3), EqualConv(width, below, 1, 1.0, bias=False)]
@@ -108,7 +108,7 @@ class ResidualDiscriminator(Discriminator):
         )
 
     def features(self, images, growth):
-        x = F.leaky_relu(self.from_grey(images), 0.2)
+        x = F.leaky_relu(self.from_image(images), 0.2)
         for first, second, skip in reversed(self.blocks):
             y = F.leaky_relu(second(F.leaky_relu(first(x), 0.2)), 0.2)
             x = (F.avg_pool2d(y, 2) + skip(F.avg_pool2d(x, 2))) / math.sqrt(2)

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 from lib import paths
 from lib.data import image
-from lib.fakes import orl, weights
+from lib.fakes import weights
+from lib.fakes.gan import photographs
 from lib.fakes.gan.layers import Discriminator, ProGAN, side
 from lib.fakes.gan.stylegan import StyleGAN
 from lib.fakes.gan.stylegan2 import ResidualDiscriminator, StyleGAN2
@@ -29,14 +30,9 @@ WEIGHTS = paths.CHECKPOINTS / "generators"
 SHEET = (4, 8)  # rows and columns of the sheet of faces that each checkpoint draws
 
 
-def training_images(size, splits=("train",)):
-    """All photographs of the people of some splits as float (N, 1, size, size) in [-1, 1]; 240 are of "train"."""
-    return from_uint8([orl.photo_square(path, size) for *_, path in orl.photographs_of(*splits)])
-
-
-def build(name, latent, widths):
+def build(name, latent, widths, channels=1):
     """Make the untrained generator `name`, one of GENERATORS."""
-    return GENERATORS[name](latent, widths)
+    return GENERATORS[name](latent, widths, channels)
 
 
 def growth_at(seen, thousands, fade):
@@ -52,7 +48,7 @@ def growth_at(seen, thousands, fade):
 def augment(images):
     """Shift each image by up to an eighth, and change its brightness and contrast a little, at random; differentiable.
 
-    images: (N, 1, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with
+    images: (N, C, S, S) in [-1, 1]; what is shifted in is mid-grey. Zhao et al., "DiffAugment" (NeurIPS 2020), with
     smaller changes: what the discriminator cannot see, the generator does not learn.
     """
     n, _, size, _ = images.shape
@@ -66,13 +62,13 @@ def augment(images):
 
 
 def flip(images):
-    """Mirror each of the images (N, 1, S, S) or not, at random."""
+    """Mirror each of the images (N, C, S, S) or not, at random."""
     return torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
 
 
 def real_batch(images, count, growth):
     """Draw `count` training images, flipped at random, at the size and fade of `growth`."""
-    batch = flip(images[torch.randint(len(images), (count,))].to(images))
+    batch = flip(images[torch.randint(len(images), (count,))])
     level = math.ceil(growth)
     batch = F.adaptive_avg_pool2d(batch, side(level + 1))
     if level > growth:  # the generator shows a blend of two sizes, so the discriminator must see the same
@@ -91,7 +87,7 @@ def r1(discriminator, images, growth):
 def discriminator_step(training, real, fake, of_real, of_fake, step):
     """Take one step of a training's discriminator: its loss, a float, and the logits (N,) of the real images.
 
-    real, fake: (N, 1, S, S) in [-1, 1]; of_real, of_fake: their growth or their domains.
+    real, fake: (N, C, S, S) in [-1, 1]; of_real, of_fake: their growth or their domains.
     """
     s, real = training.settings, augment(real)
     with training.autocast():
@@ -106,14 +102,15 @@ def discriminator_step(training, real, fake, of_real, of_fake, step):
 
 
 class Training(SharedTraining):
-    """The training of `name`, one of GENERATORS, on people of `splits`; settings: the section `generators`."""
+    """The training of `name`, one of GENERATORS; settings: the section `generators`; splits: as of photographs.of."""
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
         self.name, self.grows, levels = name, name != "stylegan2", len(settings.widths)
-        generator = build(name, settings.latent, settings.widths)
-        discriminator = (Discriminator if self.grows else ResidualDiscriminator)(settings.widths)
-        super().__init__(settings, seed, device, generator, discriminator, training_images(side(levels), splits))
+        images = photographs.of(settings, side(levels), splits)
+        generator = build(name, settings.latent, settings.widths, images.shape[1])
+        discriminator = (Discriminator if self.grows else ResidualDiscriminator)(settings.widths, images.shape[1])
+        super().__init__(settings, seed, device, generator, discriminator, images)
         networks = self.generator, self.discriminator
         self.optimisers = [torch.optim.Adam(n.parameters(), betas=(0.0, 0.99), fused=True) for n in networks]
 
@@ -138,7 +135,7 @@ class Training(SharedTraining):
         return self.train_discriminator(real, fake.detach(), growth, step) | self.train_generator(fake, growth)
 
     def train_discriminator(self, real, fake, growth, step):
-        """Take one step of the discriminator on images (N, 1, S, S) in [-1, 1]; returns its losses as floats."""
+        """Take one step of the discriminator on images (N, C, S, S) in [-1, 1]; returns its losses as floats."""
         loss, logits = discriminator_step(self, real, fake, growth, growth, step)
         return {"loss_discriminator": loss, "real_logit_sign": logits.sign().mean().item()}
 
@@ -158,22 +155,12 @@ class Training(SharedTraining):
 
     @torch.no_grad()
     def sheet(self, growth):
-        """A sheet of faces as uint8 (H, W), always of the same latent vectors."""
+        """A sheet of faces as uint8 (H, W) or (H, W, 3), always of the same latent vectors."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             images = self.average(torch.randn(math.prod(SHEET), self.average.latent).to(self.device), growth)
-        faces = to_uint8(F.interpolate(images, self.images.shape[-1]))
+        faces = photographs.to_uint8(F.interpolate(images, self.images.shape[-1]))
         return np.vstack([np.hstack(row) for row in faces.reshape(*SHEET, *faces.shape[1:])])
-
-
-def from_uint8(images):
-    """Grey uint8 images (N, H, W) -> float32 tensor (N, 1, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.stack(images))[:, None].float() / 127.5 - 1
-
-
-def to_uint8(images):
-    """(N, 1, H, W) in [-1, 1] -> uint8 array (N, H, W)."""
-    return ((images[:, 0].float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
 
 
 def train(name, settings, seed, folder, splits=("train",)):
@@ -190,10 +177,12 @@ def export(name, training, folder, to=WEIGHTS):
     training.write_history(to / f"{name}.csv")
     history, ends = pd.DataFrame(training.history), 1000 * np.cumsum(training.settings.thousands)
     seen = [history["images"][history["images"] <= end].max() for end in ends[ends <= training.seen]]
-    sheets = [image.read_image(folder / f"{images:07d}.png")[..., 0] for images in seen]
+    sheets = [image.read_image(folder / f"{images:07d}.png") for images in seen]
+    sheets = [sheet if training.average.channels == 3 else sheet[..., 0] for sheet in sheets]
     image.write_png(to / f"{name}.png", np.vstack([sheet[: len(sheet) // SHEET[0]] for sheet in sheets]))
 
 
 def write_weights(generator, path, **config):
-    """Write a generator with its latent, widths and `config` (anything JSON can hold) as metadata."""
-    weights.write(generator, path, latent=generator.latent, widths=generator.widths, **config)
+    """Write a generator with its latent, widths, channels and `config` (anything JSON can hold) as metadata."""
+    sizes = {name: getattr(generator, name) for name in ("latent", "widths", "channels")}
+    weights.write(generator, path, **sizes, **config)

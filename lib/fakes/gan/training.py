@@ -16,7 +16,8 @@ from lib.data import image
 class Training:
     """Networks, optimisers and progress of one training; one step = one batch for each network.
 
-    generator: what draws the images, `average`: its running mean. images: (N, 1, S, S) in [-1, 1] to learn from.
+    generator: what draws the images, `average`: its running mean. images: (N, C, S, S) in [-1, 1] to learn from, or
+    `photographs.Folder`.
     A subclass sets `optimisers`, and has `update(step)`, which trains on one batch and returns the losses as a dict of
     floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
     """

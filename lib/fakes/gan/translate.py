@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from lib.fakes import orl, weights
-from lib.fakes.gan import images
+from lib.fakes.gan import images, photographs
 from lib.fakes.gan.layers import side
-from lib.fakes.gan.stargan2 import Reader, StarGAN2
-from lib.fakes.gan.train import augment, discriminator_step, flip, from_uint8, to_uint8, training_images
+from lib.fakes.gan.stargan2 import DOMAINS, Reader, StarGAN2
+from lib.fakes.gan.photographs import from_uint8, to_uint8
+from lib.fakes.gan.train import augment, discriminator_step, flip
 from lib.fakes.gan.training import Training
 from lib.training.device import device
 
@@ -30,11 +31,14 @@ class Translating(Training):
 
     def __init__(self, settings, seed, device="cpu"):
         torch.manual_seed(seed)
-        self.model = StarGAN2(settings.latent, settings.style, settings.widths)
-        images = training_images(side(len(settings.widths)))
-        super().__init__(settings, seed, device, self.model, Reader(1, settings.widths), images)
-        domains = [domain_of(person, photo) for person, photo, _ in orl.photographs_of("train")]
-        self.domains = torch.tensor(domains).to(self.device)
+        images = photographs.of(settings, side(len(settings.widths)))
+        channels, folder = images.shape[1], settings.photographs
+        self.model = StarGAN2(settings.latent, settings.style, settings.widths, channels)
+        super().__init__(settings, seed, device, self.model, Reader(1, settings.widths, channels), images)
+        bundled = [] if folder else [domain_of(person, photo) for person, photo, _ in orl.photographs_of("train")]
+        self.domains = torch.as_tensor(images.domains if folder else bundled).to(self.device)
+        if (found := len(self.domains.unique())) != len(DOMAINS):
+            raise ValueError(f"photographs: {folder} needs {len(DOMAINS)} folders, one a domain, has {found}")
         networks = self.model.generator, self.model.mapping, self.model.encoder, self.discriminator
         rates = [settings.learning_rate, settings.mapping_learning_rate, *[settings.learning_rate] * 2]
         self.optimisers = [
@@ -122,14 +126,14 @@ def load(path):
     return weights.load(path, "`python -m lib.fakes.gan translate` makes them", lambda config: StarGAN2(**config))
 
 
-def make(folder, model, seed=0, factor=1, real="CelebA-HQ"):
-    """Write the photographs of the test people and of each a translation to the other domain, in the layout CelebA-HQ.
+def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test"):
+    """Write the photographs of the people of a split and of each a translation to the other domain, in the layout CelebA-HQ.
 
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
     """
-    entries, pictures = images.photographs(real, side(len(model.config["widths"])), ["test"])
-    looks, translated = images.giveaways(pictures), []
+    entries = images.photographs(real, side(len(model.config["widths"])), [people], "test")
+    looks, translated = images.giveaways(picture for _, _, picture, _ in entries), []
     for index, (_, name, picture, split) in enumerate(entries):
         person, photo = map(int, name.split("_"))
         domains = torch.full((factor,), 1 - domain_of(person, photo))

@@ -4,6 +4,7 @@ import torch
 
 from lib.fakes.gan import finetune, train
 from lib.fakes.gan import images as gan_images
+from lib.fakes.gan import photographs as gan_photographs
 from lib.ops import spectra
 from lib.params import Finetune, Generators, LearningRates
 
@@ -33,7 +34,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photographs():
-    return train.training_images(16)
+    return gan_photographs.of(GENERATORS, 16)
 
 
 def test_photographs_have_a_profile_between_0_and_1_and_noise_lies_above(photographs):
@@ -62,7 +63,7 @@ def test_the_generator_gets_a_gradient_from_the_spectrum_alone(kind, weights, mo
     monkeypatch.setattr(train.Training, "adversarial_loss", lambda self, fake, growth: torch.zeros(()))
     torch.manual_seed(0)
     training.adversarial_loss(training.generator(torch.randn(4, 8)), 2).backward()
-    gradients = [p.grad for name, p in training.generator.named_parameters() if not name.startswith("to_grey")]
+    gradients = [p.grad for name, p in training.generator.named_parameters() if not name.startswith("to_image")]
     assert all(g is not None and g.abs().max() > 0 for g in gradients)
     assert all(p.grad is None for p in training.critic.parameters())
 
@@ -113,12 +114,12 @@ def test_a_killed_finetuning_ends_with_the_same_weights_as_an_unbroken_one(kind,
     assert again == report
     loaded = gan_images.load_generator(f"progan_{kind}", tmp_path)
     drawn = gan_images.draw(loaded, np.arange(100))
-    real = spectra.mean_spectrum(train.to_uint8(train.training_images(16)) / 255)
+    real = spectra.mean_spectrum(gan_photographs.to_uint8(gan_photographs.of(GENERATORS, 16)) / 255)
     assert spectra.gap(real, spectra.mean_spectrum(drawn / 255)) == pytest.approx(report["gap_after"], rel=0.05)
 
 
 def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weights, tmp_path):
-    arguments = (GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
+    arguments = (GENERATORS, 0, tmp_path / "state", tmp_path, weights)
     finetune.finetune("progan", "R", SETTINGS, *arguments)
     with pytest.raises(ValueError, match="other settings"):
         finetune.finetune("progan", "R", SETTINGS.replace(weight=9.0), *arguments)
@@ -130,13 +131,13 @@ def test_a_finetuning_with_another_weight_or_kind_is_not_taken_for_this_one(weig
 
 def test_a_strong_regularization_closes_the_gap(weights, tmp_path):
     settings = SETTINGS.replace(weight=100.0, learning_rate=0.01, thousands=0.4, average_thousands=0.01)
-    _, report = finetune.finetune("progan", "R", settings, GENERATORS, 0, tmp_path / "state", tmp_path, weights, False)
+    _, report = finetune.finetune("progan", "R", settings, GENERATORS, 0, tmp_path / "state", tmp_path, weights)
     assert report["gap_after"] < 0.5 * report["gap_before"]
 
 
 @pytest.mark.parametrize("name", ["progan", "stylegan"])
 def test_the_bundled_finetuned_generators_have_lost_half_of_their_spectral_gap(name):
-    real = spectra.mean_spectrum(train.to_uint8(train.training_images(128)) / 255)
+    real = spectra.mean_spectrum(gan_photographs.to_uint8(gan_photographs.of(GENERATORS, 128)) / 255)
 
     def gap(weights):
         return spectra.gap(

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from lib import paths
 from lib.data import image, layouts
 from lib.fakes import orl
-from lib.fakes.gan import images, layers, train
+from lib.fakes.gan import images, layers, photographs, train
 from lib.fakes.gan.stylegan import adain
 from lib.fakes.gan.stylegan2 import ModulatedConv, ResidualDiscriminator
 from lib.params import DataSet, Generators, LearningRates
@@ -144,13 +144,13 @@ def test_demodulation_keeps_the_deviation_whatever_the_style():
 def test_the_image_of_stylegan2_is_the_sum_of_what_every_size_adds():
     generator, w = network("stylegan2"), torch.randn(2, 2 * len(SETTINGS.widths), SETTINGS.latent)
     whole = generator.synthesise(w)
-    for to_grey in generator.to_grey[:-1]:
-        to_grey.conv.weight.zero_()
-        to_grey.bias.zero_()
+    for to_image in generator.to_image[:-1]:
+        to_image.conv.weight.zero_()
+        to_image.bias.zero_()
     finest = generator.synthesise(w)
     assert not torch.allclose(whole, finest)
-    for to_grey in generator.to_grey[-1:]:
-        to_grey.conv.weight.zero_()
+    for to_image in generator.to_image[-1:]:
+        to_image.conv.weight.zero_()
     assert generator.synthesise(w).abs().max() == 0
 
 
@@ -187,13 +187,13 @@ def test_augmentation_moves_and_relights_but_lets_gradients_through():
 
 
 def test_the_generators_never_see_a_person_of_val_or_test():
-    seen = {picture.numpy().tobytes() for picture in train.training_images(32)}
+    seen = {picture.numpy().tobytes() for picture in photographs.of(SETTINGS, 32)}
     rest = {
         (np.float32(orl.photo_square(path, 32)) / 127.5 - 1).tobytes()
         for person, _, path in orl.orl_photographs()
         if person not in orl.people("train")
     }
-    assert train.training_images(32, ("val", "test")).shape == (160, 1, 32, 32)
+    assert photographs.of(SETTINGS, 32, ("val", "test")).shape == (160, 1, 32, 32)
     assert len(seen) == 240
     assert len(rest) == 160
     assert not seen & rest
@@ -277,11 +277,11 @@ def test_the_image_set_is_read_by_the_loader_with_people_apart(weights, tmp_path
 
 def test_a_set_of_other_people_holds_their_photographs_alone(weights, tmp_path):
     sources = {"StyleGAN-0.5": ("stylegan", {"psi": 0.5}), "StyleGAN": ("stylegan", {})}
-    images.make(tmp_path / "set", weights, 1, sources=sources, real="FFHQ", splits=["test"])
+    images.make(tmp_path / "set", weights, 1, sources=sources, real="FFHQ", people=["val"], split="test")
     table = layouts.images(DataSet(layout="FFHQ", root=str(tmp_path / "set")))
-    assert table.groupby("method").size().to_dict() == {"FFHQ": 100, "StyleGAN": 100, "StyleGAN-0.5": 100}
+    assert table.groupby("method").size().to_dict() == {"FFHQ": 60, "StyleGAN": 60, "StyleGAN-0.5": 60}
     assert (table["split"] == "test").all()
-    assert set(table.loc[table["label"] == 0, "identity"]) == {f"FFHQ/{person}" for person in orl.people("test")}
+    assert set(table.loc[table["label"] == 0, "identity"]) == {f"FFHQ/{person}" for person in orl.people("val")}
 
 
 @pytest.mark.skipif(not (paths.DATA / "CelebA-HQ").is_dir(), reason="the bundled data are not restored")
