@@ -1,5 +1,6 @@
 """The style of all plots: colours that colour-blind readers tell apart, lines that also differ in grey print."""
 
+import io
 import itertools
 
 import matplotlib.pyplot as plt
@@ -138,6 +139,24 @@ def line_styles():
         for colour, line, marker in zip(COLOURS, LINES, MARKERS, strict=True):
             face = "white" if hollow else colour
             yield {"color": colour, "linestyle": line, "marker": marker, "markerfacecolor": face}
+
+
+def follow(controls, picture, draw):
+    """Let an ipywidgets.Image show the figure that draw(*values) returns for the values of controls, now and later.
+
+    Not `interact`: with its Output widget, a notebook that runs without a browser waits for ever now and then (nbclient
+    issue 312).
+    """
+
+    def update(change=None):
+        fig = draw(*(control.value for control in controls))
+        fig.savefig(file := io.BytesIO(), format="png")
+        picture.value = file.getvalue()
+        plt.close(fig)
+
+    for control in controls:
+        control.observe(update, "value")
+    update()
 
 
 def save(fig, name):
