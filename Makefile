@@ -1,4 +1,6 @@
-# make repro: everything, from a fresh clone to both papers' tables     make test: every test     make lab: the notebooks
+# make repro: everything, from a fresh clone to the tables of both papers
+# make test: every test
+# make lab: the notebooks in JupyterLab
 PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(shell $(python) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && command -v $(python))))
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -30,7 +32,7 @@ data: $(READY)
 seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_seeds.csv
 	papermill notebooks/06_progressive_enhancement.ipynb results/notebooks/06_seeds.ipynb -k python3 -y 'seeds: [0, 1, 2, 3, 4]'
 
-repro-all: repro seeds ## and what takes hours: PEL and its ablations over five seeds, the end-to-end stage of BTS over three
+repro-all: repro seeds ## and what takes hours: PEL and its ablations over five seeds, the end-to-end training of BTS over three
 	python -m lib.bts.joint_training --seeds 0 1 2
 	python -m lib.pel.ablations --seeds 5
 	dvc repro --single-item --force pel_ablations

@@ -1,6 +1,6 @@
-"""Both papers change places: Beyond the Spectrum learns from forged faces, PEL from the images of a generator.
+"""Each detector learns the other's fakes: Beyond the Spectrum from forged faces, PEL from images of a generator.
 
-`python -m lib.cross_training` trains both; notebook 10 compares them with all others.
+`python -m lib.cross_training` trains both detectors; notebook 10 compares them with all others.
 """
 
 import functools
@@ -15,15 +15,16 @@ from lib.pel import train as pel_train
 from lib.pel.sets import FaceSets
 from lib.training.side_by_side import side_by_side
 
-PER_VIDEO = 5  # frames of each video, which are enough for detectors of residuals
+PER_VIDEO = 5  # frames of each video: enough for Beyond the Spectrum
 
 
 def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, residual_detectors, pel, pel_detectors):
-    """Train the detector that `files` names, or load it: (model, its history).
+    """Train one of the two detectors, or load it: (model, its history).
 
-    forged: table of the faces of videos, cut as `faces` says; photos: of photographs and GAN images; the others are
-    sections of params.yaml. The re-synthesizer stays the one that has seen photographs alone, which is the point of
-    its paper; PEL has the budget of its rivals.
+    file: its name in `files`; forged: table of faces cut out of videos; photos: table of photographs and GAN images;
+    generator: whose images PEL learns from; the other arguments are params.seed and sections of params.yaml.
+    The re-synthesizer is not trained again: it has seen photographs alone, as its paper wants. PEL has the budget of
+    its rivals.
     """
     if file == "cross/BTS_forged":
         frames = forged.drop(columns="mask", errors="ignore").groupby("video", sort=False).head(faces.frames_per_video)
@@ -36,7 +37,7 @@ def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, resid
 
 
 def files(generator):
-    """Return the names of the weights, for `checkpoints.file`: {(detector, what it has learned from): name}."""
+    """Return the names of the weights, for `checkpoints.file`: {(detector, what it learns from): name}."""
     return {("BTS", "forged"): "cross/BTS_forged", ("PEL", generator): f"cross/PEL_{generator}"}
 
 
@@ -45,7 +46,7 @@ def _history(file, options):
 
 
 def main():
-    """Run the command line; ends with a line instead of a trace where something is missing."""
+    """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     try:
         params = load()
         generator = params.bts_detectors.sources[0]

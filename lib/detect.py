@@ -22,7 +22,7 @@ from lib.training.device import device
 DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}  # name on the command line: weights
 KNOWN = (*image.SUFFIXES, *video.SUFFIXES)
 THRESHOLD = 0.5
-# How a face is cut out of a video for a detector that is trained on pictures that are faces already.
+# How faces are cut out of a video for a detector of Beyond the Spectrum: it was trained on whole pictures of faces.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
 
 
@@ -30,7 +30,8 @@ READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
 class Loaded:
     """A trained detector and how its input is cut.
 
-    size: of its input in pixels; faces: the section of its training; whole: it looks at whole pictures.
+    size: side of its input in pixels; faces: how faces are cut, as in the section `faces`; whole: whether it reads a
+    whole image and not the face in it.
     """
 
     name: str
@@ -46,28 +47,28 @@ class Loaded:
 
 @dataclass
 class Result:
-    """The score of one image or video, in [0,1], 1 = fake, with what was looked at."""
+    """The score of one image or video, in [0,1], 1 = fake, and what the detector saw."""
 
     path: str
     detector: str
     score: float
     frames: dict  # {frame index: score}; an image is frame 0
-    crop: np.ndarray  # uint8 (size, size, 3): what the network saw, of a video the most fake frame
+    crop: np.ndarray  # uint8 (size, size, 3): what the network saw; of a video, the frame with the highest score
 
     @property
     def verdict(self):
         return "fake" if self.score > THRESHOLD else "real"
 
     def row(self):
-        """Return what a table or a line of JSON holds."""
+        """Return the result as a dict: a row of a table, or a line of JSON."""
         return {"path": self.path, "score": round(self.score, 6), "verdict": self.verdict,
                 "frames": len(self.frames), "detector": self.detector}  # fmt: skip
 
 
 def load(name="pel", checkpoint=None):
-    """Return the trained detector "pel" or "bts", or that of a `checkpoint`, a file of any detector of this project.
+    """Return the trained detector "pel" or "bts", or that of the file `checkpoint` (any detector of this project).
 
-    Raises FileNotFoundError that says what makes the weights, ValueError for a file that holds something else.
+    Raises FileNotFoundError that names the stage to run, ValueError for a file that holds no detector.
     """
     file = Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
     return _load(file, file.stat().st_mtime_ns if file.exists() else None)
@@ -90,10 +91,11 @@ def _load(checkpoint, _modified):
 def score(path, detector="pel", frames=None, checkpoint=None):
     """Return the Result of one image or video file.
 
-    detector: "pel" (the largest face is cut out as in training) or "bts" (trained on pictures that are faces already:
-    of an image its central square is taken, of a video the face). frames: how many of a video, at equal intervals (as
-    in training by default); the score of a video is their mean.
-    Raises ValueError or FileNotFoundError in one line that names a file that cannot be scored.
+    detector: "pel" scores the largest face, cut out as in training. "bts" scores the central square of an image,
+    because it was trained on whole pictures of faces; of a video it scores the face.
+    frames: how many frames of a video are scored, at equal intervals (default: as many as PEL was trained with, or 10
+    for "bts"). The score of a video is the mean of its frames. checkpoint: see `load`.
+    Raises ValueError or FileNotFoundError, in one line that names the file, if it cannot be scored.
     """
     loaded = load(detector, checkpoint)
     indices, crops = zip(*_cut(path, loaded, frames), strict=True)
@@ -105,9 +107,10 @@ def score(path, detector="pel", frames=None, checkpoint=None):
 
 
 def _cut(path, loaded, frames):
-    """Return what a detector is to see of a file, [(frame index, uint8 (size, size, 3))], the faces of one person.
+    """Return what the detector reads of a file, [(frame index, uint8 (size, size, 3))]: the faces of one person.
 
-    Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind.
+    Of an image it is the central square if `loaded.whole`. Raises ValueError, in one line that names the file, for a
+    file without a face, a broken file or an unknown kind of file; FileNotFoundError for a file that does not exist.
     """
     path, wanted = Path(path), [0]
     if path.suffix.lower() in image.SUFFIXES:
@@ -131,9 +134,9 @@ def _cut(path, loaded, frames):
 
 
 def expand(arguments):
-    """Return the files that the arguments name: themselves, or the images and videos below a folder, sorted.
+    """Return the files that the arguments name; a folder stands for all images and videos in it, sorted.
 
-    A folder without any stands for itself.
+    A folder without images and videos is returned itself, so that `score` reports it.
     """
     files = []
     for argument in map(Path, arguments):
@@ -143,7 +146,7 @@ def expand(arguments):
 
 
 def main(arguments=None):
-    """Run the command line; returns the exit status: 0, or 1 if anything could not be scored."""
+    """Run the command line and return the exit status: 0, or 1 if a file could not be scored."""
     options = _parser().parse_args(arguments)
     try:
         loaded = load(options.detector, options.checkpoint)

@@ -1,7 +1,8 @@
-"""What all detectors of both papers have in common, and the list of them: one entry each, beside its network.
+"""What all detectors of both papers have in common, and their list: each is registered in the file of its network.
 
-To add one: a file in lib/rivals with a `Detector` and, above a function that returns its options, `register`; and a
-line in lib/rivals/__init__.py. Stages, tables, `python -m lib.detect --checkpoint` and notebook 10 then know it.
+To add a detector, write a file in lib/rivals with a `Detector` and a function that returns its options, decorated with
+`register`, and add a line to lib/rivals/__init__.py. Stages, tables, `python -m lib.detect --checkpoint` and notebook
+10 then include the new detector.
 """
 
 import importlib
@@ -13,16 +14,18 @@ from torch import nn
 
 from lib.training.device import seed_everything
 
-LISTED = ("lib.rivals", "lib.bts.detector", "lib.pel.network")  # imported when the list is first asked for
+LISTED = ("lib.rivals", "lib.bts.detector", "lib.pel.network")  # imported when the list is first used
 FAKE = 1  # position of "fake" where a network has two logits
 
 
 class Detector(nn.Module):
     """A network that tells fake from real.
 
-    forward: the tensors that `inputs` names, rgb (N,3,H,W) in [0,1] first -> logits, (N,) or (N,2), high or 2nd = fake.
-    size: side of the images that it takes, None for any; at_once: how many are scored at once. One of which a stream or stage says where it looks has
-    activation_maps(rgb) -> {its name: float (N,h,w), what each place adds to the evidence for fake}.
+    forward: takes the tensors that `inputs` names, the first is rgb (N,3,H,W) in [0,1]; returns logits, (N,) with high
+    = fake, or (N,2) with real first and fake second. size: side of the images that it reads in pixels, None for any;
+    at_once: how many are scored at once.
+    A detector that can show where it looks has a method activation_maps(rgb) -> {stream or stage: float (N,h,w), what
+    each place adds to the evidence for fake}.
     """
 
     inputs = ("rgb",)
@@ -30,7 +33,7 @@ class Detector(nn.Module):
     at_once = 64
 
     def fake_probability(self, batch):
-        """Return the probability of being fake (N,) of a batch {"rgb": (N,3,H,W), ...}; absent inputs are left out."""
+        """Return the probability of being fake (N,) of a batch {"rgb": (N,3,H,W), ...}; other `inputs` are optional."""
         logits = self(*(batch[name] for name in self.inputs if name in batch))
         return logits.sigmoid() if logits.dim() == 1 else logits.softmax(-1)[..., FAKE]
 
@@ -60,12 +63,12 @@ class Entry:
 
     @property
     def code(self):
-        """The modules that a training of this detector depends on, beside the loop and the images."""
+        """The modules that a training of this detector depends on, without those of the loop and the images."""
         parts = (self.network, self.options, self.loss, self.items)
         return tuple(sorted({part.__module__ for part in parts if getattr(part, "__module__", "").startswith("lib.")}))
 
     def make(self, seed, size, **sections):
-        """Return the fresh network, the same for the same seed, and its options; sections: those of params.yaml."""
+        """Return an untrained network, the same for the same seed, and its options; sections: of params.yaml."""
         named = inspect.signature(self.options).parameters
         options = self.options(**{name: value for name, value in {"size": size, **sections}.items() if name in named})
         seed_everything(seed)
@@ -76,13 +79,14 @@ ENTRIES = {}
 
 
 def register(name, table, network, loss=None, flip=True, items=lambda images, model: images):
-    """Add a detector to the list, with the function below as what makes its options.
+    """Return a decorator that adds a detector to the list; the decorated function makes the options of its network.
 
-    name: in tables and files; table: "bts" or "pel", the paper whose tables it stands in; network: a Detector.
-    options(size, SECTION, ...): the keyword arguments of the network, out of the image size and the sections of
-    params.yaml that it names. loss(model, batch): what it learns by, None for one that has `learn` instead; flip: learn
-    from mirrored images, too; items(images, model): what the network reads beside FaceImages, as a Dataset.
-    Where a network has `prepare(items, steps)`, it is called once before a training, with its items and steps an epoch.
+    name: in tables and files; table: "bts" or "pel", the paper whose tables include it; network: a class of Detector.
+    The decorated function takes any of size (of the images) and sections of params.yaml, by name, and returns the
+    keyword arguments of the network. loss(model, batch): None for a detector that has a method `learn` instead; flip:
+    learn from mirrored images, too; items(images, model): a Dataset with the items of FaceImages and other inputs.
+    If a network has `prepare(items, steps)`, it is called once before a training, with the items to learn from and the
+    steps of an epoch.
     """
 
     def add(options):
@@ -95,13 +99,13 @@ def register(name, table, network, loss=None, flip=True, items=lambda images, mo
 
 
 def names(table):
-    """Return the names of the detectors of a paper's tables, "bts" or "pel", in their order."""
+    """Return the names of the detectors in a paper's tables ("bts" or "pel"), in the order of the tables."""
     rivals_first = sorted(_entries().values(), key=lambda entry: entry.network.__module__ in LISTED)
     return [entry.name for entry in rivals_first if entry.table == table]
 
 
 def entry(name):
-    """Return the Entry of a detector. Raises ValueError with the known names for another one."""
+    """Return the Entry of a detector. Raises ValueError with all known names for an unknown name."""
     if name not in _entries():
         raise ValueError(f"detector: {name!r} is not one of {', '.join(ENTRIES)}")
     return ENTRIES[name]
@@ -114,7 +118,7 @@ def _entries():
 
 
 def restore(state, config):
-    """Return the trained network of what `checkpoints.load` gives, in eval mode; ValueError for other weights."""
+    """Return the trained network, in eval mode, from what `checkpoints.load` returns; ValueError for other weights."""
     try:
         network, options = entry(config["detector"]).network, dict(config["options"])
         if "pretrained" in inspect.signature(network).parameters:

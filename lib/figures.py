@@ -1,5 +1,6 @@
 """The style of all plots: colours that colour-blind readers tell apart, lines that also differ in grey print."""
 
+import io
 import itertools
 
 import matplotlib.pyplot as plt
@@ -31,7 +32,10 @@ def style():
 
 
 def image(rgb):
-    """Return a picture as an array for imshow: a tensor (3,H,W) or (1,H,W) or an array, [0,1] or uint8, clipped."""
+    """Return a picture as an array for imshow; colours are clipped to [0,1].
+
+    rgb: a tensor or array of shape (3,H,W), (1,H,W), (H,W,3) or (H,W), in [0,1] or uint8.
+    """
     if hasattr(rgb, "detach"):
         rgb = rgb.detach().cpu().float().numpy()
     if rgb.ndim == 3 and rgb.shape[0] in (1, 3) and rgb.shape[2] not in (1, 3):
@@ -43,8 +47,9 @@ def image(rgb):
 def show_grid(images, titles=None, columns=None, cmap="gray", side=1.9, limits=(None, None), rows=()):
     """Show pictures in rows of `columns`; returns the figure.
 
-    images: what `image` takes, (H,W) maps are drawn with `cmap` between `limits`; None leaves a gap.
-    titles: one a picture, or fewer; rows: names at the left of each row. side: of one picture, in inches.
+    images: pictures for `image`; maps (H,W) are drawn with `cmap` between `limits`; None leaves a gap.
+    titles: of the pictures; the last ones may be missing; rows: names at the left of the rows; side: of one picture, in
+    inches.
     """
     columns = columns or min(len(images), 6)
     n_rows = -(-len(images) // columns)
@@ -66,7 +71,8 @@ def show_grid(images, titles=None, columns=None, cmap="gray", side=1.9, limits=(
 def overlay(rgb, heat, strength=0.5):
     """Return the picture with a heat map over it, float (H,W,3) in [0,1].
 
-    rgb: what `image` takes; heat: (H,W) in [0,1], brighter = hotter, which survives grey print.
+    rgb: a picture for `image`; heat: (H,W) in [0,1]; higher values are brighter, in grey print, too.
+    Raises ValueError if the sizes differ.
     """
     rgb = image(rgb)
     rgb = rgb / 255 if rgb.dtype == np.uint8 else rgb
@@ -77,7 +83,7 @@ def overlay(rgb, heat, strength=0.5):
 
 
 def heat_bar(axes, label, top=1.0, **options):
-    """Draw the colour bar of `overlay` for axes (one, or a list), from 0 to `top`; returns it."""
+    """Draw the colour bar of `overlay` from 0 to `top` beside axes (one, or a list), and return it."""
     fig = axes[0].figure if isinstance(axes, list) else axes.figure
     scale = plt.cm.ScalarMappable(plt.Normalize(0, top), "inferno")
     return fig.colorbar(scale, ax=axes, label=label, shrink=0.85, aspect=12, **options)
@@ -97,14 +103,14 @@ def roc(curves, ax=None):
 
 STRENGTHS = {"jpeg": "JPEG quality", "blur": "blur kernel (pixels)", "noise": "noise deviation (grey levels)",
              "crop": "share of the side cut away", "resize": "resized to (share of the side)"}  # fmt: skip
-MILDER = ("jpeg", "resize")  # changes whose larger strengths are the milder ones
+MILDER = ("jpeg", "resize")  # changes that are milder when the strength is larger
 
 
 def robustness(curves, ylabel="AUC"):
-    """Draw a measure against the strength of each change: a panel a change, a line a detector; returns the figure.
+    """Draw a measure against the strength of each change: one panel a change, one line a detector; returns the figure.
 
-    curves: DataFrame of change ("jpeg", ...), strength (NaN: not changed), detector, value, low, high, of which the
-    last two become a band. Every panel runs from mild at the left to strong at the right, in even steps.
+    curves: DataFrame of change ("jpeg", ...), strength (NaN: not changed), detector, value, low, high; low and high
+    become a band. In every panel the changes get stronger from left to right, in even steps.
     """
     changes, detectors = curves["change"].unique(), curves["detector"].unique()
     columns = min(3, len(changes))
@@ -128,15 +134,33 @@ def robustness(curves, ylabel="AUC"):
 
 
 def line_styles():
-    """Yield the looks of lines: 6 colours, line styles and markers, filled at first and hollow in the second round."""
+    """Yield styles of lines without end: 6 colours, line styles and markers, first filled, then hollow, and so on."""
     for hollow in itertools.cycle((False, True)):
         for colour, line, marker in zip(COLOURS, LINES, MARKERS, strict=True):
             face = "white" if hollow else colour
             yield {"color": colour, "linestyle": line, "marker": marker, "markerfacecolor": face}
 
 
+def follow(controls, picture, draw):
+    """Let an ipywidgets.Image show the figure that draw(*values) returns for the values of controls, now and later.
+
+    Not `interact`: with its Output widget, a notebook that runs without a browser waits for ever now and then (nbclient
+    issue 312).
+    """
+
+    def update(change=None):
+        fig = draw(*(control.value for control in controls))
+        fig.savefig(file := io.BytesIO(), format="png")
+        picture.value = file.getvalue()
+        plt.close(fig)
+
+    for control in controls:
+        control.observe(update, "value")
+    update()
+
+
 def save(fig, name):
     """Write a figure to results/figures/NAME.png (150 dpi), the same bytes for the same picture."""
     file = paths.FIGURES / f"{name}.png"
-    fig.canvas.draw()  # the layout settles only in the second drawing
+    fig.canvas.draw()  # only the second drawing has the final layout
     paths.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=150, metadata={"Software": None}))

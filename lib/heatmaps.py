@@ -10,17 +10,18 @@ from lib.data import image
 from lib.evaluation.heat import to_heat
 from lib.training.device import device
 
-LARGEST = 1024  # pixels a side of the pictures whose failure is drawn
+LARGEST = 1024  # pixels: largest side of a picture whose re-synthesis is drawn
 STEP = 32  # stride of the deepest stage, in pixels
-SIDE = 2.6  # inches of a picture in a figure
+SIDE = 2.6  # inches: side of a picture in a figure
 
 
 def heatmap(result, model):
     """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
 
-    result: of `lib.detect.score`; of a video its most fake frame is drawn; model: its detector. One with a
-    re-synthesizer adds a row: what that makes of the picture, and how much of each pixel it misses, at the picture's
-    own resolution (up to LARGEST pixels a side). Raises ValueError for a detector without activation maps.
+    result: what `lib.detect.score` returns; of a video the frame with the highest score is drawn; model: its detector.
+    A detector with a re-synthesizer adds a second row: the re-synthesized picture, and how much of each pixel the
+    re-synthesis misses, at the resolution of the image (up to LARGEST pixels a side).
+    Raises ValueError for a detector without activation maps.
     Source: PEL Fig. 2, BTS Figs. 3 and 7.
     """
     if not hasattr(model, "activation_maps"):
@@ -44,14 +45,14 @@ def heatmap(result, model):
         unit, scale = ("grey levels of 255", 255) if name == "pixel" else ("units of the features", 1)
         figures.heat_bar(ax, unit, top * scale, location="bottom")
     for ax in re_synthesis:
-        ax.set_anchor("S")  # in line, though one has no bar
+        ax.set_anchor("S")  # aligned, although the first picture has no colour bar
     return fig
 
 
 def save(fig, file):
     """Write a figure of `heatmap` as PNG, with at least as many pixels as its largest picture has."""
     largest = max(ax.images[0].get_array().shape[0] for ax in fig.axes if ax.images)
-    dpi = max(fig.dpi, 1.25 * largest / SIDE)  # titles take some room
+    dpi = max(fig.dpi, 1.25 * largest / SIDE)  # a picture is smaller than SIDE: titles need room
     paths.replace(file, lambda unfinished: fig.savefig(unfinished, format="png", dpi=dpi))
     figures.plt.close(fig)
 
@@ -61,7 +62,7 @@ def _tensor(rgb):
 
 
 def _whole(result):
-    """Return the central square of the picture that was scored, undiminished up to LARGEST; of a video the crop."""
+    """Return the central square of the scored image, made smaller only above LARGEST pixels; of a video the crop."""
     if Path(result.path).suffix.lower() not in image.SUFFIXES:
         return result.crop
     rgb = image.read_image(result.path)
@@ -71,9 +72,9 @@ def _whole(result):
 
 @torch.inference_mode()
 def _missed(model, rgb):
-    """Return the re-synthesized picture with an overlay a stage of what it misses, and {stage: where colours end}."""
+    """Return [re-synthesized picture, for each stage an overlay of what it misses], {stage: end of its colour bar}."""
     failures = {name: failure[0].cpu() for name, failure in explain.failure_maps(model, _tensor(rgb)).items()}
-    # Not the largest: one glint would darken all the rest.
+    # The colours do not end at the maximum: one bright pixel would make all others dark.
     tops = {name: max(failure.quantile(0.999).item(), 1e-6) for name, failure in failures.items()}
     output = model.re_synthesizer.re_synthesize(_tensor(rgb))[0].cpu()
     heats = [failure.clamp(max=tops[name]) / tops[name] for name, failure in failures.items()]

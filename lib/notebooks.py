@@ -35,16 +35,16 @@ def write_back():
 
 
 def _smaller(png):
-    """Return a picture, PNG in base64, in fewer bytes and the same colours; with a palette where 256 are enough."""
+    """Return a PNG in base64 with the same pixels in fewer bytes; with a palette if it has at most 256 colours."""
     picture, smaller = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
     palette = picture.quantize(256)
-    same = palette.convert("RGB").tobytes() == picture.tobytes()  # else heat maps would get bands
+    same = palette.convert("RGB").tobytes() == picture.tobytes()  # with fewer colours, heat maps would show bands
     (palette if same else picture).save(smaller, "PNG", optimize=True)
     return base64.b64encode(smaller.getvalue()).decode()
 
 
 def _passing(output):
-    """Say whether an output was of use only while the notebook ran: a progress bar, or what goes to stderr."""
+    """Return whether an output was useful only while the notebook ran: a progress bar, or text on stderr."""
     return output.get("name") == "stderr" or "%|" in output.get("data", {}).get("text/plain", "")
 
 

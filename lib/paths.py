@@ -1,7 +1,7 @@
 """Every path of the project, in one place.
 
-``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder: the tests use it
-to leave the results of the real run alone.
+``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder. The tests use
+it, so that they do not change the results of a real run.
 """
 
 import os
@@ -27,7 +27,7 @@ UNFINISHED = OUTPUTS / ".unfinished"  # the state of trainings that have not end
 
 
 def resolve(path):
-    """Return `path` as absolute; a relative one counts from the root of the repository."""
+    """Return `path` as an absolute path; a relative path starts at the root of the repository."""
     path = Path(path).expanduser()
     return path if path.is_absolute() else ROOT / path
 
@@ -39,7 +39,7 @@ def replace(path, write):
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.touch()
-    mode = temporary.stat().st_mode  # by the umask; safetensors would let its owner alone read
+    mode = temporary.stat().st_mode  # set by the umask; safetensors would make a file that only its owner can read
     try:
         write(temporary)
         temporary.chmod(mode)
@@ -55,6 +55,6 @@ def end_with_the_reader():
 
 
 def show(path):
-    """Return `path` as text, relative to the repository or the outputs folder where it lies inside."""
+    """Return `path` as text, relative to the repository or to the outputs folder if it is inside one of them."""
     base = next((base for base in (ROOT, OUTPUTS) if Path(path).is_relative_to(base)), "")
     return str(Path(path).relative_to(base)) if base else str(path)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ipywidgets import Image, IntSlider
 
 from lib import figures, paths
 
@@ -107,3 +108,17 @@ def test_the_bar_of_a_heat_map_ends_where_its_colours_end():
     bar = figures.heat_bar(fig.axes[0], "grey levels", 12.5)
     assert bar.ax.get_ylim() == (0, 12.5)
     assert bar.ax.get_ylabel() == "grey levels"
+
+
+def test_a_slider_that_is_moved_draws_the_picture_anew():
+    drawn, slider, picture = [], IntSlider(3), Image()
+
+    def draw(value):
+        drawn.append(value)
+        return figures.show_grid([torch.full((3, 8, 8), value / 10)])
+
+    figures.follow([slider], picture, draw)
+    first = picture.value
+    slider.value = 5
+    assert drawn == [3, 5] and first.startswith(b"\x89PNG") and picture.value != first
+    assert not figures.plt.get_fignums()

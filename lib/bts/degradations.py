@@ -1,25 +1,26 @@
-"""Omega of Beyond the Spectrum: what is done to the small image before the re-synthesizer enlarges it.
+"""Omega of Beyond the Spectrum: the change of the small image before the re-synthesizer enlarges it.
 
-The re-synthesizer then has to undo that as well: SR (nothing), SR+C (colourisation), SR+D (denoising).
+The re-synthesizer learns to undo this change, too: SR (no change), SR+C (colourisation), SR+D (denoising).
 """
 
 import torch
 
-PROBABILITY = 0.5  # of an image to be changed at all
-SHARE = (0.10, 0.25)  # of its pixels that turn grey
-DEVIATION = 4 / 255  # of the noise
+PROBABILITY = 0.5  # that an image is changed at all
+SHARE = (0.10, 0.25)  # of the pixels of a changed image that turn grey: from, to
+DEVIATION = 4 / 255  # standard deviation of the noise
 
 
 def identity(low_res, generator=None):
-    """Return the image as it is: Omega of SR."""
+    """Return the image unchanged: Omega of SR."""
     return low_res
 
 
 def colour(low_res, generator):
     """Turn 10 to 25 % of the pixels grey, in half of the images: Omega of SR+C.
 
-    low_res: (N,3,h,w) in [0,1]; generator: a torch.Generator, from which each image gets its own coin, share and
-    pixels. Grey is the plain mean of the three channels. Returns the same shape, dtype and device.
+    low_res: (N,3,h,w) in [0,1]; generator: a torch.Generator, which draws for each image whether it is changed, which
+    share of its pixels, and which pixels. Grey is the plain mean of the three channels. Returns the same shape, dtype
+    and device.
     Raises ValueError for another shape. Source: BTS section 4.2, grey as in the released train.py.
     """
     _check(low_res)
@@ -34,7 +35,7 @@ def colour(low_res, generator):
 def noise(low_res, generator):
     """Add Gaussian noise of deviation 4/255, in half of the images: Omega of SR+D.
 
-    Arguments, result and errors as of `colour`; the result is not clipped, and so may leave [0,1] a little.
+    Arguments, result and errors are those of `colour`. The result is not clipped: values can be a bit outside [0,1].
     Source: BTS section 4.2.
     """
     _check(low_res)

@@ -1,4 +1,4 @@
-"""The detector of Beyond the Spectrum: what the re-synthesizer cannot explain, one ResNet a stage, their mean."""
+"""The detector of Beyond the Spectrum: one ResNet for the residual of each stage; the score is their mean."""
 
 import torch
 from torch import nn
@@ -15,10 +15,10 @@ from lib.params import ParamsError
 class BeyondTheSpectrum(Detector):
     """The whole detector: re-synthesizer, perceptual network, one ResidualDetector a stage, and the weights of Eq. 4.
 
-    re_synthesizer: the arguments of RDN; phi: which trained one it gets, SR, SR+C or SR+D; perceptual: a name of
-    lib.bts.perceptual; stages: 0 = pixel, 1 .. 5 = perceptual stages; stage_weights: beta of Eq. 4; width, layers: of
-    the ResNets; size: side of the images that it is trained on, in pixels. Only the detectors are trained: the rest is
-    fixed, as in the first phase of the released code.
+    re_synthesizer: the arguments of RDN; phi: the trained re-synthesizer to load, SR, SR+C or SR+D; perceptual: a name
+    in CHANNELS of lib.bts.perceptual; stages: 0 = pixel, 1 .. 5 = perceptual stages; stage_weights: beta of Eq. 4;
+    width, layers: of the ResNets; size: side of the training images in pixels. Only the ResNets are trained: the rest
+    is fixed, as in the first phase of the released code.
     Raises ValueError for a stage that does not exist.
     """
 
@@ -32,7 +32,7 @@ class BeyondTheSpectrum(Detector):
         if not stages or not set(stages) <= set(range(6)):
             raise ValueError(f"stages: {stages} are not among 0 (pixel) and 1 .. 5 (perceptual)")
         self.stages, self.size = list(stages), size
-        self.trained_parts = {"re_synthesizer": f"re_synthesizer/{phi}"}  # part: weights that a training starts from
+        self.trained_parts = {"re_synthesizer": f"re_synthesizer/{phi}"}  # part: its trained weights
         self.re_synthesizer = RDN(**re_synthesizer).requires_grad_(False)
         self.perceptual = Perceptual(perceptual, pretrained)
         channels = (3, *CHANNELS[perceptual])
@@ -46,24 +46,24 @@ class BeyondTheSpectrum(Detector):
         return [f"stage {stage}" if stage else "pixel" for stage in self.stages]
 
     def residuals(self, rgb):
-        """What the re-synthesizer cannot explain: |X - Phi(X_down)| and |Theta_i(X) - Theta_i(Phi(X_down))|.
+        """Return the residuals of the re-synthesis: |X - Phi(X_down)| and |Theta_i(X) - Theta_i(Phi(X_down))|.
 
-        rgb: (N,3,H,W) in [0,1]. Returns one tensor >= 0 a stage of `self.stages`. Source: BTS Eq. 2 and 4.
+        rgb: (N,3,H,W) in [0,1]. Returns a list: one tensor >= 0 for each of `self.stages`. Source: BTS Eq. 2 and 4.
         """
         output = self.re_synthesizer.re_synthesize(rgb)
         pairs = [(rgb, output)]
         if max(self.stages) > 0:
             pairs += zip(self.perceptual(rgb), self.perceptual(output), strict=True)
-        # Contiguous: oneDNN fails at strided 1x1 convolutions of channels_last, see xception.Shortcut.
+        # Contiguous, because oneDNN fails at strided 1x1 convolutions of channels_last tensors: see xception.Shortcut.
         return [(pairs[stage][0] - pairs[stage][1]).abs().contiguous() for stage in self.stages]
 
     def forward(self, rgb, residuals=None):
-        """Return the logits (N,stages,2) of the detector at each stage; `residuals` spares computing them again."""
+        """Return the logits (N,stages,2) of all stages; residuals: those of `rgb`, if they are computed already."""
         residuals = self.residuals(rgb) if residuals is None else residuals
         return torch.stack([detector(x) for detector, x in zip(self.detectors, residuals, strict=True)], dim=1)
 
     def opinions(self, batch):
-        """Return the probability of being fake (N,) that each stage gives, Pix, Stage1 .., and Avg, their Eq. 4."""
+        """Return {name: probability of being fake (N,)}: Pix, Stage1 .. of the stages, then Avg, their mean (Eq. 4)."""
         stages = super().fake_probability(batch)
         names = [f"Stage{stage}" if stage else "Pix" for stage in self.stages]
         return {**dict(zip(names, stages.unbind(1), strict=True)), "Avg": combine(stages, self.stage_weights)}
@@ -73,7 +73,7 @@ class BeyondTheSpectrum(Detector):
         return self.opinions(batch)["Avg"]
 
     def activation_maps(self, rgb):
-        """Return the Grad-CAM of each stage's detector: {"pixel" or "stage i": (N,h,w)}. Source: BTS Figs. 7 and 8."""
+        """Return the Grad-CAM of each stage's ResNet: {"pixel" or "stage i": (N,h,w)}. Source: BTS Figs. 7 and 8."""
         with torch.no_grad():
             residuals = self.residuals(rgb)
         parts = zip(self.stage_names, self.detectors, residuals, strict=True)
@@ -86,7 +86,7 @@ def combine(probabilities, stage_weights):
 
 
 def detector_loss(model, batch):
-    """Return the cross-entropy of each stage's detector, summed: they share no weight, so each learns as if alone."""
+    """Return the sum of the cross-entropies of all stages: stages share no weight, so each learns as if alone."""
     logits = model(batch["rgb"], batch.get("residuals"))
     labels = batch["label"].long()
     return sum(F.cross_entropy(stage, labels) for stage in logits.unbind(dim=1))

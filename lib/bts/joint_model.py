@@ -1,4 +1,4 @@
-"""The end-to-end stage of Beyond the Spectrum: the re-synthesizer learns together with the detectors."""
+"""The end-to-end training of Beyond the Spectrum: the re-synthesizer learns together with the detectors."""
 
 import torch
 from torch.nn import functional as F
@@ -11,8 +11,9 @@ from lib.bts.re_synthesizer import box_mean
 class EndToEnd(BeyondTheSpectrum):
     """BeyondTheSpectrum with a second pass through its re-synthesizer; the same weights under the same names.
 
-    low_res: (M,3,h,w), small images that Omega changed, of any number M. With it the result is a pair: the logits of
-    `rgb`, and the re-synthesized (M,3,H,W). One call, because several GPUs wrap the model.
+    low_res: (M,3,h,w), small images after Omega; M can differ from N. With low_res, forward returns a pair: the logits
+    of `rgb`, and the re-synthesized images (M,3,H,W). One call does both, because on several GPUs the model is wrapped,
+    and only calls of the wrapper keep the gradients of all GPUs equal.
     """
 
     def forward(self, rgb, residuals=None, low_res=None):
@@ -21,12 +22,13 @@ class EndToEnd(BeyondTheSpectrum):
 
 
 def joint_loss(model, degrade, stage_weights, kind="paper", detector_weight=1.0):
-    """Return the loss of the end-to-end stage: (model, batch) -> {"loss", "cross_entropy", "reconstruction"}.
+    """Return the loss of the end-to-end training: (model, batch) -> {"loss", "cross_entropy", "reconstruction"}.
 
-    cross_entropy: of the clean residuals of all images, summed over the stages; counts `detector_weight` times.
-    reconstruction: the distance (Eq. 3, or of another `kind`) of the photographs to what is re-synthesized of them
-    after degrade(low_res, generator), Omega. It is left out where it teaches nothing: with a re-synthesizer that asks
-    for no gradient, and, as released, for a batch of less than two photographs.
+    cross_entropy: of all images, without Omega, summed over the stages; "loss" has it with the factor
+    `detector_weight`.
+    reconstruction: the distance (Eq. 3, or another `kind`) of the photographs to their re-synthesis from
+    degrade(low_res, generator), which is Omega. It is 0 if the re-synthesizer requires no gradient, and, as in the
+    released code, if a batch has fewer than two photographs.
     Source: BTS section 4.2; released train.py.
     """
     perceptual, factor = model.perceptual, model.re_synthesizer.factor

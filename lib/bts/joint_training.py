@@ -28,13 +28,13 @@ from lib.training import staleness
 from lib.training.fit import fit
 
 VARIANTS = ("start", "frozen", "released", "joint")
-RELEASED = {"learning_rate": 1e-6, "detector_weight": 1e-3}  # the released script's: together a step of 1e-9
-KEYS = ["scale", "data", "task", "source", "seed", "variant"]  # what names a row of the table
+RELEASED = {"learning_rate": 1e-6, "detector_weight": 1e-3}  # as in the released script; together a step size of 1e-9
+KEYS = ["scale", "data", "task", "source", "seed", "variant"]  # columns that identify a row of the table
 
 
 @dataclass
 class Comparison:
-    """All VARIANTS with one seed, against the images of one source; the first three fields: sections of params.yaml."""
+    """All VARIANTS, trained with one seed against one source; the first three fields are sections of params.yaml."""
 
     re_synthesizer: Section
     residual_detectors: Section
@@ -51,7 +51,7 @@ class Comparison:
     def start(self):
         """Train the detectors on the residuals of a re-synthesizer that stays as it is: (EndToEnd, its history).
 
-        The budget of `residual_detectors`; the last epoch is kept, so that no test or validation image has a say.
+        The budget is that of `residual_detectors`. The last epoch is kept: no validation or test image chooses it.
         """
         entry = dataclasses.replace(detectors.entry(f"SR+{self.task}" if self.task else "SR"), network=EndToEnd)
         sections = {"re_synthesizer": self.re_synthesizer, "residual_detectors": self.residual_detectors}
@@ -60,11 +60,11 @@ class Comparison:
         return model, self._fit(model, detector_loss, self.items, self.residual_detectors, "start", decay_at=(0.5,))
 
     def go_on(self, model, variant):
-        """Go on training a copy of `start`'s model: (EndToEnd, its history).
+        """Train a copy of the model of `start` further: (EndToEnd, its history).
 
-        variant: "joint": re-synthesizer and detectors learn, each with its own learning rate. "frozen": the detectors
-        alone, the same steps. "released": what the released code does, whose re-synthesizer asks for no gradient and
-        whose classifiers get RELEASED; weight decay and the statistics of batch norm work on.
+        variant "joint": re-synthesizer and detectors learn, each with its own learning rate. "frozen": only the
+        detectors learn, for as many steps. "released": as in the released code, the re-synthesizer requires no gradient
+        and the detectors learn with RELEASED; weight decay and the statistics of batch norm still change the detectors.
         """
         settings, shared = self.joint_training, self.re_synthesizer
         again = EndToEnd(**self.options, pretrained=False)
@@ -84,12 +84,13 @@ class Comparison:
     def run(self):
         """Train all VARIANTS and measure each: a DataFrame, one row a variant.
 
-        Columns: task, source, seed, variant; psnr, loss, degraded_psnr, degraded_loss: `reconstruction` of the
-        photographs of the validation people, clean and after Omega (no step learned from them; the re-synthesizer that
-        all start from was the best of its epochs on them, which favours the start); raw_, other_ and P_accuracy and
-        _auc: Eq. 4 on the test photographs with the fakes of the source, with those of all other generators, and with
-        those of the source after +P; re_synthesizer_change, detector_change: the largest change of a weight since the
-        start; minutes: of the training.
+        Columns: task, source, seed, variant.
+        psnr, loss, degraded_psnr, degraded_loss: `reconstruction` of the photographs of the validation people, without
+        and with Omega. No variant is trained on these photographs; but they chose the best epoch of the re-synthesizer
+        that all variants start from, which favours "start".
+        raw_accuracy, raw_auc: of Eq. 4 on the test photographs and the fakes of the source; other_...: with the fakes
+        of all other generators instead; P_...: with the fakes of the source after +P.
+        re_synthesizer_change, detector_change: the largest change of a weight since "start"; minutes: of the training.
         """
         first, history = self.start()
         tests = self.tests()
@@ -114,7 +115,7 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def tests(self):
-        """Return {"raw", "other", "P": (rows, items)} of the test; "other" only where there is another generator."""
+        """Return the tests {"raw", "other", "P": (rows, items)}; "other" only where there is another generator."""
         test = sets.rows(self.table, "test")
         known = test.iloc[sets.of_source(test, self.source)].reset_index(drop=True)
         others = test[(test["label"] == 0) | ~test["method"].isin(known["method"])].reset_index(drop=True)
@@ -124,7 +125,7 @@ class Comparison:
         return found | {"P": (known, perturb.Changed(found["raw"][1], known, perturb.chain, self.seed))}
 
     def kept(self, images, model):
-        """Return items with the residuals that all variants but "joint" share, where memory keeps them."""
+        """Return the images with stored residuals, which all variants but "joint" share, if `in_memory` is set."""
         return Residuals(images, model) if self.residual_detectors.in_memory else images
 
     def _fit(self, model, loss, items, settings, variant, parameters=None, optimizer="sgd", decay_at=()):
@@ -145,7 +146,7 @@ class Comparison:
 
 
 def write(rows):
-    """Put rows into results/tables/bts_end_to_end.csv, in the place of those with the same KEYS."""
+    """Write rows into results/tables/bts_end_to_end.csv, where they replace rows with the same KEYS."""
     file = paths.TABLES / "bts_end_to_end.csv"
     before = [pd.read_csv(file, keep_default_na=False)] if file.is_file() else []
     whole = pd.concat([*before, rows]).drop_duplicates(KEYS, keep="last")
@@ -159,7 +160,7 @@ def _largest_change(before, after):
 
 
 def main(arguments=None):
-    """Run the command line; ends with a line instead of a trace where params.yaml is wrong."""
+    """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m lib.bts.joint_training", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     seeds = parser.parse_args(arguments).seeds
@@ -167,7 +168,7 @@ def main(arguments=None):
         params = load()
         data_set, sections = params.data.generated, (params.re_synthesizer, params.residual_detectors)
         table = layouts.images(data_set, params.seed, params.re_synthesizer.limit)
-        for seed in seeds:  # one re-synthesizer for all of them: they vary the detectors, the order and Omega
+        for seed in seeds:  # all start from one re-synthesizer; a seed sets the detectors, the order and Omega
             rows = Comparison(*sections, params.joint_training, table, sets.sources(table)[0], seed).run()
             rows = rows.assign(scale=params.scale, data=data_set.root)
             write(rows[[*KEYS, *(column for column in rows if column not in KEYS)]])

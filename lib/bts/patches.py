@@ -6,10 +6,10 @@ from torch.utils.data import Dataset
 
 
 class Patches(Dataset):
-    """One square patch of each image of a data set, mirrored and turned at random, anew at each `set_epoch`.
+    """One random square patch of each image, mirrored and turned at random; `set_epoch` draws new ones.
 
-    images: items with "rgb" (3,H,W) in [0,1]; table: the rows of `images`; patch: side in pixels (an image that is
-    smaller raises ValueError). Items: {"rgb": float32 (3,patch,patch)}, a function of (seed, epoch, index) alone.
+    images: items with "rgb" (3,H,W) in [0,1]; table: one row for each image; patch: side in pixels (a smaller image
+    raises ValueError). Items: {"rgb": float32 (3,patch,patch)}; what is drawn depends on (seed, epoch, index) alone.
     Source: train_sr.py of SSAW14/BeyondtheSpectrum (mirror, flip and quarter turn, each with probability 1/2).
     """
 

@@ -1,4 +1,4 @@
-"""Theta of Beyond the Spectrum: a frozen ImageNet network that is read at five stages, and the losses made of them."""
+"""Theta of Beyond the Spectrum: the features of a frozen ImageNet network at five stages, and the losses on them."""
 
 import pandas as pd
 import torch
@@ -17,14 +17,14 @@ VGG_TAPS = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
 
 class Perceptual(nn.Module):
-    """Theta_1 .. Theta_5: the features of a frozen network, which stays in eval mode whatever happens around it.
+    """Theta_1 .. Theta_5: the features of a frozen network, which always stays in eval mode.
 
-    vgg19 (the paper's): relu1_1 .. relu5_1 at strides 1, 2, 4, 8, 16; fed [0,1] as it is, as in the released code.
+    vgg19 (the paper's): relu1_1 .. relu5_1 at strides 1, 2, 4, 8, 16; rgb is not normalised, as in the released code.
     efficientnet_lite0 (ours, because its weights are installed with the project): the last block of each resolution,
-    strides 2, 4, 8, 16, 32; the input is brought to the mean and standard deviation 0.5 that its weights expect, and
-    each stage is divided by LITE0_SCALE, or its large numbers would drown the pixels in Eq. 3.
+    strides 2, 4, 8, 16, 32; rgb is normalised with mean 0.5 and standard deviation 0.5, as its weights expect, and each
+    stage is divided by LITE0_SCALE, because its large numbers would outweigh the pixels in Eq. 3.
     rgb: (N,3,H,W) in [0,1]. Returns five tensors (N,CHANNELS[name][i],H/stride,W/stride).
-    Raises ValueError for another name, RuntimeError when the weights cannot be had. Source: BTS section 3.2.
+    Raises ValueError for another name, RuntimeError if the weights cannot be loaded. Source: BTS section 3.2.
     """
 
     def __init__(self, name="vgg19", pretrained=True):
@@ -51,11 +51,11 @@ class Perceptual(nn.Module):
 
 
 def re_synthesis_loss(perceptual, rgb, output, weights, kind="paper"):
-    """Distance of a re-synthesized image to its original, in pixels and at each perceptual stage.
+    """Return the distance of a re-synthesized image to its original, in pixels and at the perceptual stages.
 
     rgb, output: (N,3,H,W) in [0,1]; weights: alpha_0 .. alpha_5. Returns {"loss", "pixel", "stages"} of scalars.
-    kind "paper": Eq. 3, L1 everywhere (Eq. 1 when alpha_1 .. alpha_5 are 0). "released": the squared error at the
-    stages, with a further factor 0.2, as in train_sr.py.
+    kind "paper": Eq. 3, L1 everywhere (Eq. 1 if alpha_1 .. alpha_5 are 0). kind "released": the perceptual stages have
+    0.2 times the mean squared error instead of L1, as in train_sr.py.
     """
     pixel = F.l1_loss(output, rgb)
     distance, factor = (F.l1_loss, 1.0) if kind == "paper" else (F.mse_loss, 0.2)
@@ -67,9 +67,10 @@ def re_synthesis_loss(perceptual, rgb, output, weights, kind="paper"):
 
 
 def equations(perceptual, degrade, settings):
-    """Return the losses (model, batch) of Eq. 1 and Eq. 3, by which Phi learns from `degrade(X_down, generator)`.
+    """Return two functions of (model, batch), the losses of Eq. 1 and Eq. 3 of Phi(degrade(X_down, generator)).
 
-    settings: the section re_synthesizer. X_down is made here, not by `re_synthesize`: several GPUs wrap the model.
+    settings: the section re_synthesizer. X_down is made here and not by `re_synthesize`, because on several GPUs the
+    model is wrapped, and the wrapper has no such method.
     """
 
     def guess(model, batch):
@@ -86,9 +87,10 @@ def equations(perceptual, degrade, settings):
 
 @torch.inference_mode()
 def reconstruction(model, perceptual, photographs, settings, degrade=lambda low_res, generator: low_res, seed=0):
-    """Return how far re-synthesized photographs are from themselves, their mean: {"loss", "pixel", "stages", "psnr"}.
+    """Return the mean distance of photographs to their re-synthesis: {"loss", "pixel", "stages", "psnr"}.
 
-    photographs: items; degrade: Omega, with the same draws at each call; "psnr" in dB, the others by Eq. 3.
+    photographs: items; degrade: Omega, the same for the same `seed`; "psnr" is in dB, the others are those of
+    `re_synthesis_loss`.
     """
     generator, found = torch.Generator().manual_seed(seed), []
     for batch in DataLoader(photographs, 1):

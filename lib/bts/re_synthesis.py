@@ -1,4 +1,4 @@
-"""The re-synthesizers learn to explain real photographs: `python -m lib.bts.re_synthesis` trains SR, SR+C and SR+D."""
+"""The re-synthesizers learn from photographs: `python -m lib.bts.re_synthesis` trains SR, SR+C and SR+D."""
 
 import functools
 
@@ -19,18 +19,18 @@ from lib.training.device import device, seed_everything
 from lib.training.fit import fit
 from lib.training.side_by_side import side_by_side
 
-NAMES = {"SR": "", "SR+C": "C", "SR+D": "D"}  # and what Omega does while it learns, a task of degradations
-CODE = ("lib.bts.degradations", "lib.bts.patches", "lib.bts.perceptual", "lib.data.items")  # decides how it ends
+NAMES = {"SR": "", "SR+C": "C", "SR+D": "D"}  # name: the Omega that it learns to undo, a key of TASKS
+CODE = ("lib.bts.degradations", "lib.bts.patches", "lib.bts.perceptual", "lib.data.items")  # decides the result
 
 
 def train(settings, table, name, seed, folder="re_synthesizer"):
-    """Train Phi on the real photographs of a table, or load it: (RDN, its history, with the equation of each epoch).
+    """Train Phi on the photographs of a table, or load it: (RDN, its history, with the equation of each epoch).
 
-    settings: the section re_synthesizer; name: one of NAMES; folder: of its weights and history.
-    `pixel_epochs` epochs with Eq. 1 (kept as NAME_pixel), then `epochs` with Eq. 3. As released: a patch of each
-    photograph an epoch, Adam, the learning rate halved after 30, 60 and 90 % of a run. The epoch with the least loss on
-    the photographs of the validation people is kept. Where `weights` names released weights they are taken instead, and
-    the history has one row, epoch 0.
+    settings: the section re_synthesizer; name: one of NAMES; folder: where its weights and history are.
+    `pixel_epochs` epochs with Eq. 1 (stored as NAME_pixel), then `epochs` with Eq. 3. As in the released code: one
+    patch of each photograph an epoch, Adam, and in both parts the learning rate is halved after 30, 60 and 90 % of the
+    epochs. The epoch with the smallest loss on the photographs of the validation people is kept. If `weights` names
+    released weights, they are loaded instead, and the history has one row, epoch 0.
     """
     seed_everything(seed)
     model = RDN(**rdn_options(settings)).start_as_repetition()
@@ -64,7 +64,7 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
 
 
 def train_all(settings, table, seed, folder="re_synthesizer", threads=1):
-    """Train all of NAMES side by side, with so many threads each; 0: one after the other, with all threads."""
+    """Train all of NAMES side by side, with `threads` each, and return {name: history}; 0: see `side_by_side`."""
     work = functools.partial(_history, settings, table, seed=seed, folder=folder)
     return dict(zip(NAMES, side_by_side(work, NAMES, desc="re-synthesizers", threads=threads), strict=True))
 
@@ -74,7 +74,7 @@ def _history(settings, table, name, **options):
 
 
 def load(name="SR", folder="re_synthesizer"):
-    """Return the trained re-synthesizer of a name, in eval mode. Raises FileNotFoundError that names its stage."""
+    """Return the trained re-synthesizer `name`, in eval mode; raises FileNotFoundError that names the stage to run."""
     state, config = checkpoints.load(checkpoints.file(f"{folder}/{name}"))
     model = RDN(**config["options"])
     model.load_state_dict(state)
@@ -82,7 +82,7 @@ def load(name="SR", folder="re_synthesizer"):
 
 
 def main():
-    """Run the command line; ends with a line instead of a trace where params.yaml is wrong."""
+    """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     try:
         params = load_params()
         settings = params.re_synthesizer

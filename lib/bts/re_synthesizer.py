@@ -1,7 +1,7 @@
-"""The re-synthesizer of Beyond the Spectrum: a residual dense network that enlarges four times.
+"""The re-synthesizer of Beyond the Spectrum: a residual dense network that enlarges an image four times.
 
-Zhang et al., "Residual Dense Network for Image Super-Resolution", CVPR 2018, as the released code sizes it. The names
-of its weights are those of the public RDN-pytorch, so that the released re-synthesizers load.
+Zhang et al., "Residual Dense Network for Image Super-Resolution", CVPR 2018, with the sizes of the released code. Its
+weights have the names of the public RDN-pytorch, so that the released re-synthesizers can be loaded.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 def box_mean(rgb, factor=4):
     """Shrink by the mean of each `factor` x `factor` box: X_down of Eq. 1.
 
-    rgb: (N,C,H,W) in [0,1], H and W multiples of `factor`. Returns (N,C,H/factor,W/factor), not rounded to grey levels.
-    Raises ValueError for a size that boxes do not tile. Source: BTS section 3.1, as the released code computes it.
+    rgb: (N,C,H,W) in [0,1]. Returns (N,C,H/factor,W/factor), not rounded to the 256 grey levels.
+    Raises ValueError unless H and W are multiples of `factor`. Source: BTS section 3.1, as in the released code.
     """
     if rgb.shape[-2] % factor or rgb.shape[-1] % factor:
         height, width = rgb.shape[-2:]
@@ -36,7 +36,7 @@ class DenseLayer(nn.Module):
 
 
 class ResidualDenseBlock(nn.Module):
-    """Dense layers, fused by a 1x1 convolution, added to the input."""
+    """Dense layers, fused by a 1x1 convolution and added to the input."""
 
     def __init__(self, num_features, growth_rate, num_layers):
         super().__init__()
@@ -49,11 +49,11 @@ class ResidualDenseBlock(nn.Module):
 
 
 class RDN(nn.Module):
-    """Enlarge a small image: the function Phi of Eq. 1, with the released numbers by default.
+    """Enlarge a small image: the function Phi of Eq. 1, with the sizes of the released code by default.
 
-    low_res: (N,3,h,w) in [0,1]. Returns (N,3,factor*h,factor*w), about [0,1]: the output is not clamped.
-    checkpoint: in training keep only what enters each block, and compute its inside anew in the backward pass: a third
-    more time, a fifth of the memory, the same numbers.
+    low_res: (N,3,h,w) in [0,1]. Returns (N,3,factor*h,factor*w), roughly in [0,1]: the output is not clamped.
+    checkpoint: in training, keep only the input of each block, and compute the block again in the backward pass: a
+    third more time, a fifth of the memory, the same numbers.
     Raises ValueError for a `factor` other than 2 or 4.
     """
 
@@ -93,12 +93,12 @@ class RDN(nn.Module):
     def start_as_repetition(self):
         """Set the weights so that the untrained network repeats each pixel; three channels carry the colours through.
 
-        The paper's network has no such short cut and spends its first epochs on finding one; ours has minutes.
+        The paper's network starts at random and needs its first epochs to learn this; our training has only minutes.
         """
         copy = F.pad(torch.ones(1, 1), (1, 1, 1, 1))
         doublings = [layer for layer in self.upscale if isinstance(layer, nn.Conv2d)]
         carried = [(self.sfe1, 1, copy), (self.gff[-1], 1, 0 * copy), *((conv, 4, copy) for conv in doublings)]
-        for conv, each, kernel in (*carried, (self.output, 1, copy)):  # each: outputs that a colour has
+        for conv, each, kernel in (*carried, (self.output, 1, copy)):  # each: output channels of one colour
             conv.weight[: 3 * each] = 0
             conv.bias[: 3 * each] = 0
             for colour in range(3):
@@ -111,15 +111,15 @@ class RDN(nn.Module):
 
 
 def rdn_options(settings):
-    """Return the arguments of RDN that a section `re_synthesizer` gives."""
+    """Return the arguments of RDN from the section `re_synthesizer`."""
     keys = ("num_features", "growth_rate", "num_blocks", "num_layers", "factor")
     return {key: getattr(settings, key) for key in keys}
 
 
 def load_released(model, path):
-    """Load a checkpoint of the released code (a .pth file, bare or under the key `state_dict`) into an RDN, strictly.
+    """Load a checkpoint of the released code (.pth: a state dict, or a dict with the key `state_dict`) into an RDN.
 
-    Raises FileNotFoundError, and ValueError where its tensors are not those of `model`.
+    Raises FileNotFoundError, and ValueError if the names or shapes of its tensors are not those of `model`.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such weights; correct re_synthesizer.weights or leave it empty to train")

@@ -1,4 +1,4 @@
-"""Residuals computed once: the re-synthesizer is fixed while the detectors learn from it."""
+"""Residuals that are computed only once, because the re-synthesizer does not change while the detectors learn."""
 
 import functools
 
@@ -12,9 +12,10 @@ from lib.training.device import device
 class Residuals(Dataset):
     """The items of a data set of images with the residuals of each, kept in memory as float16.
 
-    images: items as of FaceImages, mirrored or not; model: has `residuals`, rgb (N,3,H,W) -> list of tensors (N,...).
-    They are computed when the first item is asked for, those of a mirrored image on their own: they are not the
-    mirrored residuals. Items: those of `images` with "residuals", a list of float32 tensors.
+    images: items like those of FaceImages, mirrored or not; model: has a method `residuals`, rgb (N,3,H,W) -> list of
+    tensors (N,...). All residuals are computed when the first item is read. A mirrored image gets its own residuals:
+    they are not the mirrored residuals of the image. Items: those of `images` plus "residuals", a list of float32
+    tensors.
     """
 
     def __init__(self, images, model, batch_size=8):
@@ -32,7 +33,7 @@ class Residuals(Dataset):
 
     @functools.cached_property
     def _stored(self):
-        """Return the residuals of all images, as they are, and where some are mirrored of all mirrored ones."""
+        """Return a list: the residuals of all images and, if `images` mirrors some, those of all mirrored images."""
         stored = [[] for _ in range(1 + getattr(self.images, "flip", False))]
         with torch.inference_mode():
             for start in tqdm(range(0, len(self), self.batch_size), desc="residuals", leave=False, delay=5):

@@ -1,7 +1,8 @@
-"""The detectors of Beyond the Spectrum's Tables 1 to 3: each is trained against one generator and scored on every test.
+"""The detectors of Beyond the Spectrum's Tables 1 to 3: each is trained against one generator and scores every test.
 
-`python -m lib.bts.score` does so with all of them, side by side, and writes results/scores/bts/DETECTOR/SOURCE.csv,
-which notebooks 03 and 04 read. What is trained and scored already, and depends on nothing that has changed, stays.
+`python -m lib.bts.score` trains them all, side by side, and writes their scores to
+results/scores/bts/DETECTOR/SOURCE.csv, which notebooks 03 and 04 read. Trainings and scores that exist already are not
+made again, unless something that they depend on has changed.
 """
 
 import argparse
@@ -22,15 +23,16 @@ from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 SCENES = ("bedroom", "church")
-COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores, before those of `opinions`
-SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained beside those of the tables: notebook 03 shows them
+COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of scores; those of `opinions` follow
+SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained in addition: notebook 03 shows them
 
 
 def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_detectors, **sections):
-    """Train a detector against a source and score every test, or what of that is not fresh: the table of `read`.
+    """Train a detector against a source, score every test with it, and return the scores, as `read` does.
 
-    job: (detector, source); table, others: as of `tests`; scene: "" or one of SCENES, whose images the table holds; the
-    others are sections of params.yaml.
+    job: (detector, source); table, others: as in `testing.tests`; size: side of an image in pixels; scene: "" or one of
+    SCENES, whose images are then in `table`; the other arguments are sections of params.yaml. A training or a file of
+    scores is made again only if something that it depends on has changed.
     """
     name, source = job
     model, _ = train(name, table, source, size, residual_detectors, seed, scene=scene,
@@ -54,9 +56,9 @@ def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_det
 
 
 def read(name, source, scene=""):
-    """Return the scores of a detector: a DataFrame of COLUMNS and those of `opinions`, one row an image a test.
+    """Return the scores of a detector: a DataFrame with one row for each image of each test.
 
-    Raises FileNotFoundError, in one line that names the stage, where they are not there.
+    Columns: COLUMNS, then those of `opinions`. Raises FileNotFoundError that names the stage to run.
     """
     return score_files.read(file(name, source, scene))
 
@@ -67,13 +69,13 @@ def file(name, source, scene=""):
 
 
 def further(test_sets, seed, limit=0):
-    """Return {name: table} of the sets of a section test_sets whose folders are there."""
+    """Return {name: table} of those sets in the section test_sets whose folders exist."""
     there = {name: data_set for name, data_set in test_sets if paths.resolve(data_set.root).is_dir()}
     return {name: layouts.images(data_set, seed, limit) for name, data_set in there.items()}
 
 
 def _remove_others(known, table):
-    """Remove weights, histories and scores of detectors that are on the list no longer."""
+    """Remove the weights, histories and scores of detectors that are no longer in the list `known`."""
     kept = {f"{name}_{source}" for name in known for source in sets.sources(table)}
     for folder in (paths.CHECKPOINTS / "bts", paths.HISTORY / "bts"):
         score_files.keep_only(folder, kept)
@@ -83,7 +85,7 @@ def _remove_others(known, table):
 
 
 def main(arguments=None):
-    """Run the command line; ends with a line instead of a trace where a name or a folder is wrong."""
+    """Run the command line; a wrong name or folder ends it with one line, not a traceback."""
     known = detectors.names("bts")
     parser = argparse.ArgumentParser(prog="python -m lib.bts.score", description=__doc__.splitlines()[0])
     parser.add_argument("detectors", metavar="DETECTOR", nargs="*", help=f"all by default: {', '.join(known)}")
@@ -107,13 +109,13 @@ def main(arguments=None):
             sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
             for source in sources:
                 one_of("source", source, sets.sources(table))
-            if scene:  # those of the faces have a stage of their own
+            if scene:  # the re-synthesizers of faces have their own stage in dvc.yaml
                 re_synthesis.train_all(
                     params.re_synthesizer, table, params.seed, f"bts/{scene}/re_synthesizer", threads
                 )
             jobs = list(itertools.product(options.detectors or known, sources))
             jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
-            jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last of the list take longest
+            jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last ones in `known` take longest
             work = functools.partial(
                 run, table=table, others=further(params.test_sets, params.seed, limit), seed=params.seed, scene=scene,
                 size=params.re_synthesizer.size, re_synthesizer=params.re_synthesizer,

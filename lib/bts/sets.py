@@ -1,22 +1,22 @@
-"""Which images of a table a detector of Beyond the Spectrum learns from: photographs, and those of a generator."""
+"""Which images of a table a detector of Beyond the Spectrum learns from: the photographs and the fakes of a source."""
 
 import numpy as np
 
-ALL = "all"  # the name of a detector that is trained on the fakes of every generator
+ALL = "all"  # the source that stands for the fakes of all generators together
 
 
 def rows(table, split, label=None):
-    """Return the rows of one split (of one label), numbered anew."""
+    """Return the rows of one split, or only its rows with one label, numbered from 0."""
     chosen = table["split"] == split if label is None else (table["split"] == split) & (table["label"] == label)
     return table[chosen].reset_index(drop=True)
 
 
 def sources(table):
-    """Return what detectors are trained on: each generator of a table, then ALL; one generator alone is ALL."""
+    """Return the sources of a table: the name of each generator, then ALL; only ALL if there is one generator."""
     generators = sorted(table.loc[table["label"] == 1, "method"].unique())
     return [*(generators if len(generators) > 1 else []), ALL]
 
 
 def of_source(table, generator):
-    """Return which rows are photographs or images of the generator (any, for ALL), as positions."""
+    """Return the positions of the rows that are photographs or images of the generator (ALL: of any generator)."""
     return np.flatnonzero((table["label"] == 0) | (table["method"] == generator) | (generator == ALL))

@@ -1,4 +1,4 @@
-"""From the scores of `lib.bts.score` to Tables 1 to 3 of Beyond the Spectrum, measured by notebook 04."""
+"""Tables 1 to 3 of Beyond the Spectrum from the scores of `lib.bts.score`, for notebook 04."""
 
 import itertools
 import warnings
@@ -15,7 +15,7 @@ from lib.bts.score import COLUMNS
 from lib.evaluation import report, resampling
 from lib.evaluation.metrics import metrics
 
-FAKES_ONLY = ("R", "A", "E", "P")  # tests whose photographs are those of raw
+FAKES_ONLY = ("R", "A", "E", "P")  # tests without photographs of their own: those of raw are used
 SHORT = {"ProGAN": "P", "StyleGAN": "S"}
 TABLE1 = {
     f"{SHORT[on] if on == tested else f'{SHORT[on]}to{SHORT[tested]}'}_{test}": (on, test, tested)
@@ -33,7 +33,7 @@ ROW, PLACE = ["detector", "S"], ["trained_on", "test", "tested_on"]
 
 
 def names(detector):
-    """Return what the tables call the columns of a detector's scores: {column: (detector, S)}."""
+    """Return the row of the tables that each column of a detector's scores belongs to: {column: (detector, S)}."""
     if detector == "SR-stages":
         return {f"Stage{stage}": (f"Ours (Stage{stage})", "SR") for stage in range(1, 6)}
     if detector in RE_SYNTHESIZERS:
@@ -42,9 +42,10 @@ def names(detector):
 
 
 def learned(scored, stages):
-    """Return the probability (n,) of a logistic regression on the log-odds of all stages, fitted on validation alone.
+    """Return the probability (n,) of a logistic regression on the log-odds of all stages: a learned beta of Eq. 4.
 
-    scored, stages: scores of SR and of SR-stages, of the same images in the same order. The learned beta of Eq. 4.
+    scored, stages: the scores of SR and of SR-stages for the same images in the same order. The regression is fitted on
+    the validation images alone.
     """
     own, more = (frame.drop(columns=[*COLUMNS, "Avg"]) for frame in (scored, stages))
     odds = logit(pd.concat([own, more], axis=1).clip(1e-6, 1 - 1e-6))
@@ -54,7 +55,7 @@ def learned(scored, stages):
 
 
 def of_test(scored, test, tested_on):
-    """Return the rows of a test that a detector is measured on: photographs, and the fakes of `tested_on`."""
+    """Return the rows of a test to measure: its photographs, or those of raw, and the fakes of `tested_on`."""
     part = scored[scored["test"] == test]
     reals = scored[scored["test"] == ("raw" if test in FAKES_ONLY else test)]
     return pd.concat([reals[reals["label"] == 0], part[part["method"] == tested_on]], ignore_index=True)
@@ -63,8 +64,8 @@ def of_test(scored, test, tested_on):
 def measure(scored, n_bootstrap=1000):
     """Measure every detector on every test: one row for each (detector, S, trained_on, test, tested_on).
 
-    scored: {(detector, source): what `bts.score.scores` returns}. Columns as of `metrics`, at frame level, an image
-    counting as a frame; a test that was not scored has no row.
+    scored: {(detector, source): what `lib.bts.score.read` returns}. The other columns are those of `metrics` at frame
+    level, where an image counts as a frame. A test that was not scored has no row.
     """
     measured = []
     for (detector, trained_on), frame in scored.items():
@@ -73,7 +74,7 @@ def measure(scored, n_bootstrap=1000):
         for (column, row), place in itertools.product(columns, tests.itertuples(index=False)):
             part = of_test(frame, *place)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an S-shaped ROC of one cell among a thousand
+                warnings.simplefilter("ignore")  # about an S-shaped ROC, in a few of a thousand cells
                 numbers = metrics(part, part[column].to_numpy(), "frame", n_bootstrap)
             measured.append(dict(zip([*ROW, *PLACE], (*row, trained_on, *place), strict=True)) | numbers)
     return pd.DataFrame(measured)
@@ -82,8 +83,8 @@ def measure(scored, n_bootstrap=1000):
 def arrange(measured, columns):
     """Arrange accuracies as a table of the paper, in percent with intervals.
 
-    measured: of `measure`; columns: {column: (trained on, test, tested on)}, such as TABLE1. A cell that was not
-    measured is left out; avg is the mean of the cells where none is.
+    measured: what `measure` returns; columns: {column: (trained on, test, tested on)}, such as TABLE1. Cells that were
+    not measured are left out; avg is the mean of all cells of a row, and only a complete row has it.
     """
     table = []
     for names_of_row, group in measured.groupby(ROW, sort=False):
@@ -98,10 +99,10 @@ def arrange(measured, columns):
 
 
 def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
-    """Return (difference, low, high) in points of the mean accuracies of two rows over cells of a table, or None.
+    """Return (difference, low, high) of the mean accuracies of two rows of a table, in percentage points, or None.
 
-    better, worse: ((detector, S), [columns]). The 95 % interval comes from drawing the identities anew, the same draws
-    for both sides; None where a cell was not measured.
+    better, worse: ((detector, S), [columns of the table]), the cells whose accuracies are averaged. low, high: the 95 %
+    interval over resamples of the identities, the same resamples for both rows. None: a cell was not measured.
     """
     keys = {row: (detector, column) for (detector, _), frame in scored.items()
             for column, row in names(detector).items() if column in frame}  # fmt: skip
@@ -124,6 +125,6 @@ def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
 
 
 def printed_averages(paper):
-    """Return a paper's table with `recomputed`, the mean of its cells, beside its printed `avg`: they are not equal."""
+    """Return for each row of a paper's table its printed average and the recomputed one: these are not equal."""
     cells = paper.drop(columns=[*ROW, "avg"]).astype(float)
     return paper[ROW].assign(printed=paper["avg"].astype(float), recomputed=cells.mean(axis=1).round(2))

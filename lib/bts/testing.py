@@ -1,4 +1,4 @@
-"""The tests of Beyond the Spectrum's Tables 1 to 3, and the further ones."""
+"""The tests of Beyond the Spectrum's Tables 1 to 3 and Fig. 6, and those of our robustness curves."""
 
 import functools
 
@@ -11,12 +11,12 @@ from lib.ops import spectra
 def tests(table, others, source, size, settings, seed):
     """Yield (name of the test, table of its images, their items).
 
-    table: of photographs and GAN images; others: {name: table} of the sets of `test_sets` that are there; source: what
-    the detector has learned from; settings: the section bts_detectors.
-    val: photographs and the source's images, to calibrate on. raw: all test images. R, A, FFHQ, StarGAN2: the others.
-    E, P: the fakes of raw after `equalize` and `perturb.chain`. "jpeg 50", ...: some photographs and images of the
-    source after one change of `curves`. Of R, A, E and P only the fakes are given, because their photographs are those
-    of raw.
+    table: of photographs and GAN images; others: {name: table} of those `test_sets` that exist; source: what the
+    detector has learned from; settings: the section bts_detectors.
+    val: the validation photographs and images of the source, for calibration. raw: all test images. R, A, FFHQ,
+    StarGAN2: the tables of `others`. E, P: the fakes of raw after `equalize_image` or `perturb.chain`. "jpeg 50", ...:
+    some test photographs and images of the source after one change of `curves`.
+    R, A, E and P have fakes only, because their photographs are those of raw.
     """
     val, test = (sets.rows(table, split) for split in ("val", "test"))
     val = val.iloc[sets.of_source(val, source)].reset_index(drop=True)
@@ -40,7 +40,7 @@ def tests(table, others, source, size, settings, seed):
 
 
 def real_spectrum(table, size):
-    """Return the mean azimuthal power spectrum (3, rings) of the training photographs in [0, 1], which +E wants."""
+    """Return the mean azimuthal power spectrum (3, rings) of the training photographs, rgb in [0, 1], for +E."""
     photographs = FaceImages(sets.rows(table, "train", 0), size)
     return spectra.mean_spectrum(photographs[i]["rgb"].double().numpy() for i in range(len(photographs)))
 

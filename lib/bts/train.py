@@ -1,4 +1,4 @@
-"""The training of every detector of Beyond the Spectrum's Tables 1 to 3: one budget, one loop, one choice of images."""
+"""The training of all detectors of Beyond the Spectrum's Tables 1 to 3: the same budget, loop and images for each."""
 
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from lib.training.fit import fit
 
 
 def train(name, table, source, size, budget, seed, *, scene="", file=None, **sections):
-    """Train a detector of the list against the images of a source, or load it: (model, its history or None).
+    """Train a detector against the images of a source, or load it: (model, its history or None).
 
-    table: of photographs and GAN images; source: one of `sets.sources(table)`; size: of the images in pixels; budget:
-    the section residual_detectors, which all networks share: SGD with momentum, the learning rate divided by ten after
-    half of the run; scene: in whose folder its weights and those of the re-synthesizers lie; file: of the weights
-    instead; sections: those that its options come from. The best epoch by AUC on the validation people is kept.
+    name: of an entry of lib.detectors; table: of photographs and GAN images; source: one of `sets.sources(table)`;
+    size: side of an image in pixels; budget: the section residual_detectors, which all networks share: SGD with
+    momentum, the learning rate divided by ten after half of the epochs; scene: "" or the scene whose folder holds the
+    weights of the detector and of the re-synthesizers; file: another name for the weights; sections: of params.yaml,
+    for the options of the detector. The epoch with the best AUC on the validation people is kept. A detector that does
+    not learn in epochs has no history.
     """
     entry = detectors.entry(name)
     model, options = network(entry, size, seed, scene, residual_detectors=budget, **sections)
@@ -51,9 +53,9 @@ def train(name, table, source, size, budget, seed, *, scene="", file=None, **sec
 
 
 def network(entry, size, seed, scene="", **sections):
-    """Return the fresh network of an Entry, on the device, with the trained parts that it starts from; its options.
+    """Return the untrained network of an Entry, on the device and with its `trained_parts` loaded, and its options.
 
-    Raises FileNotFoundError that names the stage which trains such a part.
+    Raises FileNotFoundError that names the stage to run for a trained part that is missing.
     """
     model, options = entry.make(seed, size, **sections)
     for part, name in getattr(model, "trained_parts", {}).items():
@@ -63,7 +65,7 @@ def network(entry, size, seed, scene="", **sections):
 
 
 def load(name, source, scene=""):
-    """Return what `train` has trained: (model in eval mode, its history or None). Trains nothing.
+    """Return what `train` has trained, without training: (model in eval mode, its history or None).
 
     Raises FileNotFoundError that names the stage to run.
     """
@@ -73,5 +75,5 @@ def load(name, source, scene=""):
 
 
 def weights(name, source, scene=""):
-    """Return the name of the weights of a detector that is trained against a source, for `checkpoints.file`."""
+    """Return the name, for `checkpoints.file`, of the weights of a detector that is trained against a source."""
     return Path("bts", scene, f"{name}_{source}").as_posix()

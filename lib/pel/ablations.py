@@ -1,6 +1,7 @@
 """`python -m lib.pel.ablations` trains the rows of PEL's Tables 4 and 5 and writes the score of each test face.
 
-`python -m lib.pel.ablations --seeds 5` trains them once a seed, for longer: results/tables/pel_ablation_seeds.csv.
+`python -m lib.pel.ablations --seeds 5` trains each row with five seeds and for more epochs, and writes the results to
+results/tables/pel_ablation_seeds.csv.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 BOTH = ("rgb", "freq")
-# Table 4: streams, self-enhancement, mutual enhancement (of a single stream: spatial attention).
+# Table 4: row: (streams, self-enhancement, mutual enhancement); a single stream has spatial attention as the last one.
 COMPONENTS = {
     "rgb": (("rgb",), False, False),
     "freq": (("freq",), False, False),
@@ -32,7 +33,7 @@ COMPONENTS = {
     "both_mutual": (BOTH, False, True),
     "pel": (BOTH, True, True),
 }
-# Table 5: the name of a denoiser there, what it is and its kernel sizes; its first row is PEL itself.
+# Table 5: row: (name of the denoiser in the table, its kind, its kernel sizes); the first row is PEL itself.
 DENOISERS = {
     "pel": ("median3", "median", 3),
     "mean3": ("mean3", "mean", 3),
@@ -45,11 +46,11 @@ DENOISERS = {
 ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
 SEEDS = paths.TABLES / "pel_ablation_seeds.csv"
-ENDED = paths.UNFINISHED / "pel_ablation_seeds"  # the rows of SEEDS that no one has gathered yet
+ENDED = paths.UNFINISHED / "pel_ablation_seeds"  # finished rows that `gather` has not moved into SEEDS yet
 
 
 def entry(row):
-    """Return a row as an Entry of lib.detectors: PEL with other options. Raises ValueError for one not in ROWS."""
+    """Return a row as an Entry of lib.detectors: PEL with other options. Raises ValueError for a row not in ROWS."""
     if row not in ROWS:
         raise ValueError(f"row: {row!r} is not one of {', '.join(ROWS)}")
     streams, alone, mutual = COMPONENTS.get(row, COMPONENTS["pel"])
@@ -60,18 +61,18 @@ def entry(row):
 
 
 def data_set(data, compression):
-    """Return data.forged in the quality of the ablations, or as it is where it has no such quality on disk."""
+    """Return data.forged with the `compression` of the ablations, or unchanged if that is not on disk."""
     wanted = data.forged.replace(compression=compression)
     return next((each for each in sets.data_sets(data).values() if each == wanted), data.forged)
 
 
 def longer(ablations):
-    """Return the section with the epochs of the trainings of several seeds."""
+    """Return the section `ablations` with the number of epochs that trainings with several seeds have."""
     return ablations.replace(training=ablations.training.replace(epochs=ablations.seeds_epochs))
 
 
 def recipe(data, pel, ablations):
-    """Return in words what all rows have in common: two results compare where this is the same."""
+    """Return the settings that all rows share, as text: only results with the same text can be compared."""
     a, training = ablations, ablations.training
     return (
         f"{sets.set_name(data_set(data, a.compression))}, {pel.backbone}, {a.size} px, {a.frames_per_video} frames a "
@@ -89,16 +90,17 @@ def face_table(data, faces, ablations, seed):
 
 
 def common(data, faces, pel, ablations, seed):
-    """Return what all rows have in common, as `run` takes it."""
+    """Return the arguments of `run` that are the same for all rows and seeds, as a dict."""
     table, where = face_table(data, faces, ablations, seed), sets.set_name(data_set(data, ablations.compression))
     faces = faces.replace(size=ablations.size)
     return {"table": table, "where": where, "faces": faces, "pel": pel, "training": ablations.training}
 
 
 def run(row, seed, table, where, faces, pel, training):
-    """Train a row and return its scores: testing.COLUMNS, the test people alone.
+    """Train a row and return its scores of the faces of the test people, with the columns testing.COLUMNS.
 
-    where: the name of the data set. The weights stay until `forget`, so that what is killed here is not trained again.
+    where: the name of the data set; the other arguments: see `common`. The weights stay until `forget` removes them, so
+    that a run that is killed while it scores is not trained again.
     """
     model, _ = train.train(entry(row), table, faces, training, seed, _weights(row, seed), pel=pel)
     tests = {where: table[table["split"] == "test"].reset_index(drop=True)}
@@ -106,7 +108,7 @@ def run(row, seed, table, where, faces, pel, training):
 
 
 def forget(row, seed):
-    """Remove the weights of a row and how it was trained: what counts is how well it scores."""
+    """Remove the weights and the history of a row: only its scores are needed."""
     checkpoints.file(_weights(row, seed)).unlink(missing_ok=True)
     (paths.HISTORY / f"{_weights(row, seed)}.csv").unlink(missing_ok=True)
 
@@ -123,7 +125,7 @@ def _key(row, seed, table, where, faces, pel, training):
 
 
 def run_all(rows, seed, shared, threads=1):
-    """Train rows, shared: what is `common` to them, and write the stale files of results/scores/pel_ablations."""
+    """Train the rows whose files in results/scores/pel_ablations are stale, and write them; shared: see `common`."""
     side_by_side(functools.partial(_score, seed, shared), rows, desc="rows", threads=threads)
 
 
@@ -135,14 +137,15 @@ def _score(seed, shared, row):
 
 
 def read(rows=ROWS):
-    """Return {row: scores} of the default run. Raises FileNotFoundError, with the stage that makes them."""
+    """Return {row: scores} of the default run. Raises FileNotFoundError that names the stage to run."""
     return {row: score_files.read(SCORES / f"{row}.csv") for row in rows}
 
 
 def run_seeds(rows, count, words, shared, threads=1):
     """Train rows for seeds 0 .. count - 1 and return pel_ablation_seeds.csv, with the minutes that each row took.
 
-    words: their `recipe`. What stands there with the same key is not trained again, so that a killed run goes on.
+    words: what `recipe` returns; shared: see `common`. A row that is in the table with the same key is not trained
+    again, so that a killed run can continue.
     """
     done = gather()
     keys = {(row, seed): _key(row, seed, **shared) for seed in range(count) for row in rows}
@@ -164,7 +167,7 @@ def _measure(words, shared, job):
 
 
 def gather():
-    """Move the rows that have ended into pel_ablation_seeds.csv, one file for all, and return what is in it."""
+    """Move the finished rows, a file each, into the one table pel_ablation_seeds.csv, and return the table."""
     if ended := sorted(ENDED.glob("*.csv")):
         parts = [pd.read_csv(file) for file in (SEEDS, *ended) if file.is_file()]
         done = pd.concat(parts).drop_duplicates(["row", "seed", "recipe"], keep="last")
@@ -175,7 +178,7 @@ def gather():
 
 
 def read_seeds(words=None):
-    """Return pel_ablation_seeds.csv, or an empty table; words: only what has this `recipe`."""
+    """Return pel_ablation_seeds.csv, or an empty table if there is none; words: return only rows of this `recipe`."""
     if not SEEDS.is_file():
         return pd.DataFrame(columns=["row", "seed", "recipe"])
     table = pd.read_csv(SEEDS)

@@ -1,7 +1,7 @@
-"""PEL: two EfficientNet streams, pixels and fine-grained frequencies, that enhance themselves and each other.
+"""PEL: two EfficientNet streams, of pixels and of fine-grained frequencies, that enhance themselves and each other.
 
 Gu et al., "Exploiting Fine-grained Face Forgery Clues via Progressive Enhancement Learning", AAAI 2022.
-The paper releases no code; README.md lists each choice made where its text is silent.
+The paper releases no code; README.md lists our choices where the paper leaves something open.
 """
 
 import torch
@@ -20,11 +20,12 @@ FREQUENCY_CHANNELS = 64
 
 
 class NoiseEnhancement(nn.Module):
-    """Eq. 2-3: add to each value its own noise, scaled per channel by a depth-wise 1x1 convolution.
+    """Eq. 2-3: add to each value the sigmoid of its noise, scaled per channel by a depth-wise 1x1 convolution.
 
-    It starts as the identity, so that pretrained features survive the first step; `literal_init` draws the start as
-    PyTorch does for that convolution. denoiser: M of Eq. 2, "median", "mean" or "non_local_means"; several kernel sizes
-    have one weight each, (C, n), and are added up: the grouped convolution of Table 5. ValueError for another denoiser.
+    It starts as the identity, so that the first step does not destroy the pretrained features; with `literal_init` the
+    convolution starts at random, as in PyTorch. denoiser: M of Eq. 2, "median", "mean" or "non_local_means".
+    kernel_size: a number, or n numbers; n numbers have one weight each, (C, n), and their results are added up: the
+    grouped convolution of Table 5. Raises ValueError for another denoiser.
     """
 
     def __init__(self, channels, kernel_size=3, literal_init=False, denoiser="median"):
@@ -43,8 +44,8 @@ class NoiseEnhancement(nn.Module):
 class ChannelAttention(nn.Module):
     """Eq. 4: x + x * sigmoid(MLP(GAP(x) + GMP(x))); the pools are summed before the one MLP.
 
-    It starts with the same gain, 1.5, for every channel of every image, so that the balance of pretrained features
-    survives the first step; `literal_init` starts the MLP as PyTorch does.
+    It starts with the same gain, 1.5, for every channel of every image, so that the first step keeps the balance of the
+    pretrained features; with `literal_init` the MLP starts at random, as in PyTorch.
     """
 
     def __init__(self, channels, reduction=16, literal_init=False):
@@ -61,7 +62,7 @@ class ChannelAttention(nn.Module):
 
 
 class MutualEnhancement(nn.Module):
-    """Eq. 5-6: one spatial attention map a stream, computed from all streams; with a single stream, spatial attention.
+    """Eq. 5-6: one spatial attention map for each stream, computed from all streams, or from the only one.
 
     Takes and returns a list of maps (N, C, h, w), one a stream.
     """
@@ -79,7 +80,7 @@ class MutualEnhancement(nn.Module):
 
 
 class Enhancement(nn.Module):
-    """What stands behind one block of the backbone: self-enhancement of each stream, then mutual enhancement.
+    """The modules after one block of the backbone: self-enhancement of each stream, then mutual enhancement.
 
     Takes and returns a list of maps (N, C, h, w), one a stream.
     """
@@ -104,12 +105,13 @@ class PEL(Detector):
     backbone: any EfficientNet of timm with 7 stages; pretrained: start from its ImageNet weights (new layers are
     random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two modules.
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
-    almost H x W, then stride 2). noise_after, enhance_after: the blocks behind which the noise block, and channel
-    attention with mutual enhancement, stand; 0 is the stem, 1 .. 7 the MBConv stages.
+    almost H x W, then stride 2). noise_after: the blocks that a noise block follows; enhance_after: the blocks that
+    channel attention and mutual enhancement follow; block 0 is the stem, 1 .. 7 are the MBConv stages.
     literal_init: start the enhancements at random, not as the identity (attention: not with the same gain for all).
-    frequency_start: "pretrained" (at stride 2) lets the frequency stream start as the pretrained network, whose first
-    layer its maps repeat; "random" draws its first layers. denoiser, kernel_size: of the noise blocks, median and 3.
-    Raises ValueError for what does not fit; RuntimeError where the ImageNet weights cannot be had.
+    frequency_start: "pretrained": at stride 2 the frequency stream starts as the pretrained network, because its first
+    maps equal the output of that network's first layer; "random": its first layers start at random.
+    denoiser, kernel_size: of the noise blocks; the paper has "median" and 3.
+    Raises ValueError for an argument that does not fit, RuntimeError if the ImageNet weights cannot be loaded.
     """
 
     def __init__(self, backbone="tf_efficientnet_b4", pretrained=True, streams=STREAMS, self_enhancement=True,
@@ -141,32 +143,33 @@ class PEL(Detector):
         )  # fmt: skip
         self.dropout = nn.Dropout(drop_rate)
         self.classifier = nn.Linear(trunk.num_features * len(self.streams), 1)
-        self.to(memory_format=torch.channels_last)  # a third faster, on a CPU as on a GPU
+        self.to(memory_format=torch.channels_last)  # a third faster, on a CPU and on a GPU
 
     def prepare(self, items, steps):
-        """Call `standardise_frequencies` with up to 256 items, at equal intervals, unless it is to start at random."""
+        """Call `standardise_frequencies` with up to 256 evenly spread items, unless frequency_start is "random"."""
         if "freq" in self.streams and self.frequency_start == "pretrained":
             heard = range(0, len(items), -(-len(items) // 256))
             self.standardise_frequencies(torch.stack([items[index]["rgb"] for index in heard]))
 
     @torch.no_grad()
     def standardise_frequencies(self, rgb):
-        """Rescale the start of the 1x1 convolution: it reads every frequency with mean 0 and deviation 1 over `rgb`.
+        """Rescale the 1x1 convolution as if every frequency had mean 0 and standard deviation 1 over `rgb`.
 
-        rgb: training images (N, 3, H, W) in [0, 1]. As PyTorch starts it, it hears the mean of a window a hundred times
-        louder than its fine frequencies. Maps that repeat the pretrained first layer stay as they are.
+        rgb: training images (N, 3, H, W) in [0, 1]. Without this, the mean of a window, which is about a hundred times
+        larger than its fine frequencies, would dominate. Maps that repeat the pretrained first layer are not rescaled.
         """
         maps = ops.sliding_dct(rgb, self.stride).transpose(0, 1).flatten(1)
-        deviation = maps.std(1).clamp_min(1 / 255)  # the chroma of grey images never varies
+        deviation = maps.std(1).clamp_min(1 / 255)  # in grey images the chroma has deviation 0
         weight, bias = self.frequency_stem.weight[self.repeated :], self.frequency_stem.bias[self.repeated :]
         weight.div_(deviation[:, None, None])
         bias.copy_(-weight[:, :, 0, 0] @ maps.mean(1))
 
     @torch.no_grad()
     def _repeat_first_layer(self, stem):
-        """Let the first frequency maps be what `stem` makes of 2 * rgb - 1, and pass them on; the others get weight 0.
+        """Make the first frequency maps equal to `stem(2 * rgb - 1)`, and let conv_stem pass on only these maps.
 
-        Each 8x8 window, three reflected pixels around the image, holds the pixels that the filter in the middle reads.
+        This is possible because a window of 8x8 pixels contains all pixels that the filter of `stem` in its middle
+        reads; at the border, three reflected pixels are added to the image.
         """
         count, _, *sides = stem.weight.shape
         first = 3 if isinstance(stem, Conv2dSame) else 3 - stem.padding[0]
@@ -185,7 +188,7 @@ class PEL(Detector):
         return self.classifier(self.dropout(torch.cat(pooled, 1)))[:, 0]
 
     def forward_features(self, rgb):
-        """Return the last maps of each stream, {stream: (N, C, H/32, W/32)}: the columns of `classifier`, in order."""
+        """Return the last maps of each stream, {stream: (N, C, H/32, W/32)}, in the order that `classifier` reads."""
         check_rgb(rgb)
         if rgb.shape[2] % 2 or rgb.shape[3] % 2:
             raise ValueError(f"rgb: needs shape (N, 3, H, W) with even H and W, has {tuple(rgb.shape)}")
@@ -200,7 +203,8 @@ class PEL(Detector):
     def activation_maps(self, rgb):
         """Return {stream: float (N, H/32, W/32)}: what each place adds to the evidence for fake; it may be negative.
 
-        The spatial mean of all streams' maps, plus the bias of the head, is the logit. Source: Zhou et al., CVPR 2016.
+        The sum of the spatial means of all maps, plus the bias of `classifier`, is the logit.
+        Source: Zhou et al., CVPR 2016.
         """
         features = self.forward_features(rgb)
         pairs = zip(features.items(), self.classifier.weight[0].chunk(len(features)), strict=True)
@@ -208,7 +212,7 @@ class PEL(Detector):
 
     def _input(self, rgb, stream):
         if stream == "rgb":
-            return 2 * rgb - 1  # the backbones' mean and std of 0.5
+            return 2 * rgb - 1  # the backbones expect mean and std 0.5
         return ops.frequency_stem(rgb, self.frequency_stem.weight, self.frequency_stem.bias, self.stride)
 
 
@@ -234,6 +238,6 @@ def freq_options(pel):
 
 
 def _depthwise(channels, literal_init):
-    """Return weight (C,) and bias (C,) of a depth-wise 1x1 convolution: zeros, or PyTorch's start U(-1, 1)."""
+    """Return weight (C,) and bias (C,) of a depth-wise 1x1 convolution: zeros, or random in (-1, 1) as in PyTorch."""
     parts = torch.empty(2, channels).uniform_(-1, 1) if literal_init else torch.zeros(2, channels)
     return [nn.Parameter(part.clone()) for part in parts]

@@ -1,6 +1,7 @@
 """`python -m lib.pel.score [DETECTOR ...]` trains detectors of forged faces and writes the score of each test face.
 
-All those of PEL's Tables 1-3 (Gu et al., AAAI 2022) by default; what is trained and scored already stays as it is.
+The default is all detectors of PEL's Tables 1 to 3 (Gu et al., AAAI 2022). Trainings and scores that exist already are
+not made again, unless something that they depend on has changed.
 """
 
 import argparse
@@ -18,14 +19,15 @@ from lib.training.side_by_side import side_by_side
 
 
 def file(name, seed=None):
-    """Return the path of the scores of a detector; seed: where it is not that of params.yaml."""
+    """Return the path of the scores of a detector; seed: only if it is not that of params.yaml."""
     return paths.RESULTS / "scores" / f"{train.weights(name, seed=seed)}.csv"
 
 
 def run(name, sets, pel, pel_detectors, seed=None):
     """Train a detector on each training set of a FaceSets, and write the scores of all test faces: testing.COLUMNS.
 
-    Its tests: each set, and each change of perturb.PEL_TABLE3 on up to `curve_images` test faces of the training set.
+    The tests: the test faces of each set, and up to `curve_images` test faces of the training set after each change of
+    perturb.PEL_TABLE3.
     """
     entry, size, own_seed = detectors.entry(name), sets.faces.size, seed in (None, sets.seed)
     seed, path = sets.seed if own_seed else seed, file(name, None if own_seed else seed)
@@ -52,16 +54,16 @@ def run(name, sets, pel, pel_detectors, seed=None):
 
 
 def run_all(names, sets, pel, pel_detectors, seeds=(None,), threads=1):
-    """Call `run` for detectors and seeds side by side, those that take longest first; threads: of each, 0 for all."""
+    """Call `run` for each detector and seed, the longest trainings first; threads: as in `side_by_side`."""
     sets.cut()
     jobs = [(name, seed) for seed in seeds for name in sorted(names, key=lambda name: name not in train.LONGER)]
     side_by_side(lambda job: run(job[0], sets, pel, pel_detectors, job[1]), jobs, threads=threads)
 
 
 def read(names=None, seed=None):
-    """Return the scores of detectors, of all by default, as one table with a column network.
+    """Return the scores of detectors (default: all) as one table with a column network, the name of the detector.
 
-    Raises FileNotFoundError, with the stage that makes them, where one has none.
+    Raises FileNotFoundError that names the stage to run if a detector has no scores.
     """
     names = detectors.names("pel") if names is None else names
     return pd.concat([score_files.read(file(name, seed)).assign(network=name) for name in names], ignore_index=True)

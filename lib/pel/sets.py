@@ -1,4 +1,4 @@
-"""The faces of PEL's tables: which data sets there are, what is learned from and what is tested on."""
+"""The faces of PEL's tables: which data sets exist, and which of their faces are for training and for testing."""
 
 import datetime
 
@@ -17,16 +17,16 @@ SETS = {"WildDeepfake": "WildDeepfake", "Celeb-DF-v2": "CelebDF", "Celeb-DF-v2-a
 
 
 def set_name(data_set):
-    """Return what the paper's tables call a params.DataSet; another one goes by the name of its folder."""
+    """Return the name of a params.DataSet in the paper's tables, or of its folder if the tables do not have it."""
     if data_set.layout == "FaceForensics++":
         return QUALITIES[data_set.compression]
     return SETS.get(data_set.layout, paths.resolve(data_set.root).name)
 
 
 def data_sets(data):
-    """Return {name: params.DataSet}: data.forged, its other quality where that is on disk, then data.cross_forged.
+    """Return {name: params.DataSet}: data.forged, its other compressions (c23, c40) on disk, then data.cross_forged.
 
-    Raises ValueError where two of them have one name.
+    Raises ValueError if two sets have the same name.
     """
     forged = data.forged
     others = [forged.replace(compression=c) for c in ("c23", "c40") if c != forged.compression]
@@ -48,10 +48,10 @@ def _on_disk(data_set):
 
 
 class FaceSets:
-    """The faces of each of `data_sets`, cut out of their videos when they are first asked for.
+    """The faces of each of `data_sets`, cut out of the videos when a set is first used.
 
-    Their names are `names`, that of data.forged is `own`. data, faces, pel_detectors: sections of params.yaml;
-    seed: of the splits of a data set that has no official ones. Says which sets of `train_on` are not there.
+    data, faces, pel_detectors: sections of params.yaml; seed: of the splits of a data set that has no official ones.
+    Attributes: names, the names of all sets; own, the name of data.forged. Prints which sets of `train_on` are missing.
     """
 
     def __init__(self, data, faces, pel_detectors, seed):
@@ -62,22 +62,22 @@ class FaceSets:
             print(f"{name} is not among {', '.join(self.names)}: name it in data.cross_forged to train on it, too")
 
     def table(self, name):
-        """Return the table of faces.prepare of a data set."""
+        """Return the faces of a data set, the table that `faces.prepare` makes."""
         if name not in self.tables:
             self.tables[name] = data_faces.prepare(self.sets[name], self.faces, self.seed)
         return self.tables[name]
 
     def cut(self):
-        """Cut the faces of every data set; of several processes under torchrun one cuts, and the others wait."""
+        """Cut the faces of every data set; under torchrun only one process cuts, and the others wait."""
         cpu, patience = not torch.cuda.is_available(), datetime.timedelta(days=7)
         with accelerate.PartialState(cpu=cpu, timeout=patience).main_process_first():
             for name in self.names:
                 self.table(name)
 
     def test(self, name):
-        """Return the faces that every detector is tested on: up to `limit`, as a table.
+        """Return the faces of a set that every detector is tested on: up to `limit`, as a table.
 
-        The test split of data.forged and of sets with an official one, FaceForensics++ and WildDeepfake; all of others.
+        Of data.forged, FaceForensics++ and WildDeepfake they are the test split, of every other set all faces.
         """
         table = self.table(name)
         if name == self.own or self.sets[name].layout in ("FaceForensics++", "WildDeepfake"):
@@ -85,12 +85,12 @@ class FaceSets:
         return spread(table, self.limit)
 
     def training(self):
-        """Return the names to train on: data.forged, and those of `train_on` that are there."""
+        """Return the names of the sets to train on: data.forged, and those sets of `train_on` that exist."""
         return [name for name in self.names if name == self.own or name in self.train_on]
 
 
 def spread(table, count):
-    """Return at most `count` rows of a table (0: all), as many real as fake ones are to each other, evenly spread."""
+    """Return about `count` rows of a table (0: all), evenly spread, with the same share of fakes as the table."""
     if count and count < len(table):
         parts = [part for _, part in table.groupby("label")]
         rows = [np.linspace(0, len(p) - 1, max(1, round(count * len(p) / len(table)))).astype(int) for p in parts]

@@ -1,4 +1,4 @@
-"""Scores to PEL's Tables 1 to 5 (Gu et al., AAAI 2022): rows under the paper's names, intervals over identities."""
+"""PEL's Tables 1 to 5 (Gu et al., AAAI 2022) from scores: rows with the paper's names, intervals over identities."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from lib.pel.testing import robustness_test
 
 METHODS = detectors.names("pel")
 
-# Our names in the rows of Tables 1, 2 and 3; a star there marks a network that the authors trained themselves.
+# {table: {our name of a detector: the paper's}}; in Tables 2 and 3 a star marks a rival that the authors trained
+# themselves.
 ROWS = {
     "pel_table1": {"PEL": "Ours"},
     "pel_table2": {"PEL": "Ours", **{name: f"{name}*" for name in METHODS[1:5]}},
@@ -23,11 +24,11 @@ ROWS = {
 TABLE1_COLUMNS = {"FF++(HQ)": "HQ", "FF++(LQ)": "LQ", "WildDeepfake": "WDF"}
 TABLE3_COLUMNS = {"Gaussian noise": "gn", "Salt & Pepper": "sp", "Gaussian blur": "gb"}
 CHOSEN = {"Gaussian noise": 2, "Salt & Pepper": 3, "Gaussian blur": 2}
-"""Position in perturb.PEL_TABLE3 of the strength of Table 3: variance 0.001, 5 % of the pixels, kernel 7."""
+"""Position in perturb.PEL_TABLE3 of the strength in our Table 3: variance 0.001, 5 % of the pixels, kernel 7."""
 
 
 def parts(scores, *keys):
-    """Yield (values of `keys`, scores) for each group of a table of scores, in the order of METHODS."""
+    """Yield (values of the columns `keys`, rows with these values) of a table of scores, in the order of METHODS."""
     order = {name: index for index, name in enumerate(METHODS)}
     groups = scores.groupby(list(keys), sort=False)
     for values, part in sorted(groups, key=lambda group: order.get(group[0][0], len(order))):
@@ -35,14 +36,14 @@ def parts(scores, *keys):
 
 
 def measure(part, seed=0, n_bootstrap=1000):
-    """Return `metrics` of a table with a column score."""
+    """Return the `metrics` of a table of scores."""
     return metrics(part, part["score"], n_bootstrap=n_bootstrap, seed=seed)
 
 
 def table1(scores, seed=0):
     """Return Table 1 from scores with columns network, train and test: accuracy (%) and AUC of frames.
 
-    A network tested on a quality that it was not trained on stands in a row of its own, "... (trained on FF++(HQ))".
+    A network that is tested on another quality than it was trained on has its own row, "... (trained on FF++(HQ))".
     """
     rows = {}
     for network, trained, test, part in parts(scores, "network", "train", "test"):
@@ -61,8 +62,9 @@ def table1(scores, seed=0):
 def table2(scores, seed=0):
     """Return Table 2 from scores with columns network, train and test: AUC and EER on sets not trained on.
 
-    t1 is the set that the paper has for these rows alone: WildDeepfake or, for networks trained there, FF++(LQ). Where
-    FF++(HQ) was trained on and WildDeepfake is not there, it is FF++(LQ). Missing sets leave their cells empty.
+    t1 is the first test set of a row. In the paper it is WildDeepfake for networks trained on FF++(LQ), and FF++(LQ)
+    for networks trained on WildDeepfake. Without WildDeepfake, networks trained on other sets have FF++(LQ) as t1;
+    without FF++(LQ), networks trained on WildDeepfake have FF++(HQ). The cells of missing sets stay empty.
     """
     rows = []
     for network, trained, part in parts(scores, "network", "train"):
@@ -84,10 +86,10 @@ def table2(scores, seed=0):
 
 
 def robustness(scores, seed=0):
-    """Return what each change of perturb.PEL_TABLE3 costs each network, one row a strength (the first: no change).
+    """Return the effect of each change of perturb.PEL_TABLE3 on each network, a row a strength (the first: no change).
 
-    Columns network, train, change, strength, step (its position), and those of `delta`: before is what the network says
-    of the same frames unchanged.
+    Columns network, train, change, strength, step (the position of the strength), and those of `delta`, which compares
+    with the scores of the same frames without the change.
     """
     rows, keys = [], ["method", "video", "frame"]
     for network, trained, part in parts(scores, "network", "train"):
@@ -105,17 +107,18 @@ def robustness(scores, seed=0):
 
 
 def delta(table, before, after, seed=0, draws=1000):
-    """Return accuracy (%) and AUC after a change, how they differ from before, and the share called fake after.
+    """Return accuracy (%) and AUC after a change, their differences to before, and the share of frames called fake.
 
-    table: one row a frame, columns label and identity; before, after: its scores. Returns a dict: accuracy, auc, dacc,
-    dauc, dacc_low ... (95 % of `draws` resamples of the identities, the same for both), fake_rate, frames.
+    table: one row a frame, columns label and identity; before, after: scores of the frames. Returns a dict: accuracy,
+    auc, dacc, dauc, dacc_low, dacc_high, dauc_low, dauc_high (95 % interval over `draws` resamples of the identities,
+    the same for `before` and `after`), fake_rate (after the change), frames (their number).
     """
     label, before, after = (np.asarray(column) for column in (table["label"], before, after))
-    gained = ((after > 0.5) == label).astype(int) - ((before > 0.5) == label)  # 1: only right after, -1: only before
+    gained = ((after > 0.5) == label).astype(int) - ((before > 0.5) == label)  # 1: right only after, -1: only before
 
     def change(weights):
         old, new = (weighted(label, score, weights)[1] for score in (before, after))
-        dauc = np.round(new - old, 12) + 0.0  # of equal AUCs 0, not 1e-16 that would be taken for a difference
+        dauc = np.round(new - old, 12) + 0.0  # equal AUCs must give exactly 0, not 1e-16
         return np.stack([100 * (weights @ gained) / weights.sum(1), dauc])
 
     low, high = resampling.interval(table["identity"], change, draws, seed)
@@ -127,7 +130,7 @@ def delta(table, before, after, seed=0, draws=1000):
 
 
 def table3(robust):
-    """Return Table 3 from what `robustness` returns: the deltas at the strengths CHOSEN."""
+    """Return Table 3 from what `robustness` returns: the differences at the strengths CHOSEN."""
     rows = {}
     for row in robust.to_dict("records"):
         if row["step"] == CHOSEN[row["change"]]:
@@ -159,9 +162,10 @@ def _cells(part, seed):
 
 
 def beside(name, ours):
-    """Return report.compare with a column "paper's row": which numbers the paper quotes, which its authors measured.
+    """Return report.compare with a column "paper's row": does the paper quote these numbers, or measure them itself?
 
-    In Table 1 all but the last row are quoted, except the cells with a star; the rest are the authors' own runs.
+    In Table 1 the last row and the cells with a star are the authors' own runs, and all others are quoted. In the other
+    tables every row is the authors' own run.
     """
     both, paper = report.compare(name, ours), report.paper_table(name)
     keys = [column for column in paper if column in report.ROW_NAMES]

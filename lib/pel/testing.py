@@ -1,4 +1,4 @@
-"""What a detector says of the faces of each test of PEL's Tables 1 to 3."""
+"""The scores of a detector for the faces of each test of PEL's Tables 1 to 3."""
 
 import pandas as pd
 
@@ -10,21 +10,21 @@ COLUMNS = ["train", "test", "label", "method", "video", "identity", "frame", "sc
 
 
 def scores(entry, model, tests, size):
-    """Return the scores of a trained detector, a row an image: the tables of `tests`, {name: faces}, and test, score.
+    """Return the scores of a trained detector: the rows of all `tests`, with two more columns, test and score.
 
-    entry: of the detector in lib.detectors; size: of the images.
+    entry: of the detector in lib.detectors; tests: {name: table of faces}; size: side of an image in pixels.
     """
     parts = []
-    for name, table in tests.items():  # one after the other, since each set may fill the memory
+    for name, table in tests.items():  # one after the other, because one set alone may fill the memory
         images = entry.items(FaceImages(table, size), model)
         parts.append(table.assign(test=name, score=predict(model, images)))
     return pd.concat(parts, ignore_index=True)
 
 
 def changed_scores(entry, model, table, size, seed):
-    """Return what `scores` does for the faces of a table after each change of perturb.PEL_TABLE3, at each strength.
+    """Return the same as `scores` for the faces of a table after each change of perturb.PEL_TABLE3, at each strength.
 
-    Real and fake faces are changed alike; Add-Net keeps the masks of the unchanged ones. seed: of the noise.
+    Real and fake faces are changed in the same way. Add-Net gets the masks of the unchanged faces. seed: of the noise.
     """
     images, parts = entry.items(FaceImages(table, size), model), []
     for change, (function, strengths) in perturb.PEL_TABLE3.items():
@@ -36,5 +36,5 @@ def changed_scores(entry, model, table, size, seed):
 
 
 def robustness_test(change, strength):
-    """Return the name of a test after a change: "Gaussian blur 7"."""
+    """Return the name of the test with this change, such as "Gaussian blur 7"."""
     return f"{change} {strength:.3g}"

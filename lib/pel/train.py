@@ -12,32 +12,32 @@ from lib.training import checkpoints, staleness
 from lib.training.device import device
 from lib.training.fit import fit
 
-LONGER = ("PEL", "RGB")  # have the budget of `pel` on data.forged: they are what PEL's own claim compares
+LONGER = ("PEL", "RGB")  # have the budget of `pel` on data.forged, because PEL's main claim compares these two
 
 
 def budget(name, pel, pel_detectors, own=True):
-    """Return the params.Training of a detector; own: it learns from data.forged."""
+    """Return the params.Training of a detector; own: whether it learns from data.forged."""
     return pel.training if own and name in LONGER else pel_detectors.training
 
 
 def weights(name, data_set="", seed=None):
-    """Return the name of the weights of a detector: "pel/PEL".
+    """Return the name of the weights of a detector, such as "pel/PEL".
 
-    data_set: what it learns from, where that is not data.forged ("pel/PEL_FF_LQ"); seed: where it is not that of
-    params.yaml ("pel_seeds/PEL_seed3").
+    data_set: the set that it learns from, only if that is not data.forged ("pel/PEL_FF_LQ"); seed: only if it is not
+    that of params.yaml ("pel_seeds/PEL_seed3").
     """
     parts = [name, *re.findall(r"\w+", data_set), *([] if seed is None else [f"seed{seed}"])]
     return f"pel{'' if seed is None else '_seeds'}/{'_'.join(parts)}"
 
 
 def train(entry, table, faces, budget, seed, name, **sections):
-    """Train a detector on the splits train and val of a table of faces, or load it where nothing has changed since.
+    """Train a detector on the splits train and val of a table of faces, or load it if nothing has changed since.
 
-    entry: of lib.detectors; faces: how the table was cut, params.faces; budget: a params.Training; name: of the
-    weights; sections: those of params.yaml that the detector's options read.
-    An epoch has as many fakes as reals, mirrored at random; that with the best AUC on the validation people is kept.
-    Returns the network and its history. Raises ValueError for a table that lacks a split, RuntimeError where ImageNet
-    weights cannot be had.
+    entry: of the detector in lib.detectors; faces: the section by which the faces of the table were cut; budget: a
+    params.Training; name: of the weights; sections: of params.yaml, for the options of the detector.
+    An epoch has as many fake as real faces, mirrored at random if `entry.flip`. The epoch with the best AUC on the
+    validation people is kept. Returns the network and its history.
+    Raises ValueError for a table that lacks a split, RuntimeError if ImageNet weights cannot be loaded.
     """
     splits = {split: part.reset_index(drop=True) for split, part in table.groupby("split")}
     if absent := {"train", "val"} - set(splits):
@@ -69,7 +69,7 @@ def train(entry, table, faces, budget, seed, name, **sections):
 def load(name):
     """Return a trained network, in eval mode, and its history; name: of its weights, such as "pel/PEL".
 
-    Raises FileNotFoundError, with the stage that trains it, and ValueError for a file that is no detector.
+    Raises FileNotFoundError that names the stage to run, and ValueError for a file that holds no detector.
     """
     model = detectors.restore(*checkpoints.load(checkpoints.file(name)))
     return model.to(device()), pd.read_csv(paths.HISTORY / f"{name}.csv")

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors files with their configuration inside."""
+"""Weights on disk: safetensors files that also hold the configuration of the network."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def file(name):
 
 
 def save(model, path, config):
-    """Write the weights of `model` to a safetensors file, `config` (anything JSON can hold) inside it."""
+    """Write the weights of `model` and `config` (a dict that JSON can hold) to a safetensors file."""
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     metadata = {key: json.dumps(value) for key, value in config.items()}
     paths.replace(path, lambda temporary: save_file(state, temporary, metadata))
@@ -25,7 +25,7 @@ def save(model, path, config):
 def load(path):
     """Read a file that `save` wrote: (state_dict, config).
 
-    Raises FileNotFoundError, with the stage that makes the file, and ValueError for a file that is not safetensors.
+    Raises FileNotFoundError that names the stage to run, and ValueError for a file that is not safetensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,7 +39,7 @@ def load(path):
 
 
 def config(path):
-    """Return the configuration inside a safetensors file, or {} where there is no file."""
+    """Return the configuration inside a safetensors file, or {} if there is no file."""
     if not Path(path).is_file():
         return {}
     with safe_open(path, "pt") as weights:
@@ -47,7 +47,7 @@ def config(path):
 
 
 def maker(path):
-    """Return the command of the stage that writes a file, or that of all stages."""
+    """Return the command that makes a file: that of its stage in dvc.yaml, or `make repro` if no stage has it."""
     folders = {"checkpoints": paths.CHECKPOINTS, "results": paths.RESULTS}
     inside = next((Path(k, path.relative_to(f)) for k, f in folders.items() if path.is_relative_to(f)), path)
     for name, stage in yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"].items():

@@ -1,4 +1,4 @@
-"""Which device computes, how many threads it gets, and how its random numbers are seeded."""
+"""Which device computes, and how its random numbers are seeded."""
 
 import numpy as np
 import torch
@@ -10,5 +10,5 @@ def device():
 
 
 def seed_everything(seed, *more):
-    """Seed PyTorch from whole numbers such as (seed, epoch, rank): other numbers, an unrelated stream."""
+    """Seed PyTorch from whole numbers such as (seed, epoch, rank): other numbers give an unrelated random stream."""
     torch.manual_seed(int(np.random.SeedSequence([seed, *more]).generate_state(1, np.uint64)[0] >> 1))

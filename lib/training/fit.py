@@ -1,9 +1,9 @@
-"""The training loop of every detector and re-synthesizer: seeded, resumable after a kill, on a CPU, a GPU or many.
+"""The training loop of every detector and re-synthesizer: seeded, resumable after a kill, on a CPU, a GPU or several.
 
-Several processes: start the same program with `accelerate launch --num_processes N`. `batch_size` is the batch of all
-processes together, so the number of processes does not change the loss curve of a network without batch norm. With
-batch norm, CUDA processes share their statistics (SyncBatchNorm); CPU processes normalise over their own slice of the
-batch, and the curve differs by as much as those statistics do.
+For several processes, start the same program with `accelerate launch --num_processes N`. `batch_size` is the batch of
+all processes together, so the number of processes does not change the loss curve of a network without batch norm. With
+batch norm, processes on GPUs share their statistics (SyncBatchNorm). Each process on a CPU normalises over its own part
+of the batch; this changes the loss curve.
 """
 
 import hashlib
@@ -64,22 +64,22 @@ def fit(
     decay=0.1,
     decay_at=(),
 ):
-    """Train `model`, leave it holding its best weights, in eval mode, and return its history as a DataFrame.
+    """Train `model` and return its history as a DataFrame; the model then has its best weights and is in eval mode.
 
-    loss(model, batch) returns a scalar tensor, or a dict of them of which "loss" is minimised and all are recorded.
-    train_set is a map-style Dataset; where it has `set_epoch`, its items may depend on the epoch.
-    settings is a section of params.yaml: epochs, batch_size, learning_rate, and where they are there weight_decay (L2),
-    warmup_epochs and workers (processes that read images beside the training). validate(model) returns a dict of floats
-    after each epoch; the best epoch by `monitor` is kept (`mode` says whether "max" or "min" is best), the last one
-    without `validate`. config is stored with the weights.
-    depends_on: what else decides how the training ends, for `staleness.key`: the images (`staleness.images` of their
-    table), their size and whatever is done to them, and as `code` the modules of model, loss and train_set.
-    parameters: the ones to train, or optimiser groups; all that require a gradient where None.
+    loss(model, batch) returns a scalar tensor, or a dict of scalar tensors: "loss" is minimised, and all are recorded.
+    train_set is a map-style Dataset; if it has `set_epoch`, its items may depend on the epoch.
+    settings is a section of params.yaml: epochs, batch_size, learning_rate, and optionally weight_decay (L2),
+    warmup_epochs and workers (processes that read images during the training). validate(model) is called after each
+    epoch and returns a dict of floats; the epoch with the best value of `monitor` is kept: the largest for mode "max",
+    the smallest for "min". Without `validate` the last epoch is kept. config is stored with the weights.
+    depends_on: what else decides the result, for `staleness.key`: the images (`staleness.images` of their table), their
+    size and every change of them, and as `code` the modules of model, loss and train_set.
+    parameters: those to train, or groups of an optimiser; None: all that require a gradient.
 
-    Writes checkpoints/NAME.safetensors and results/history/NAME.csv. A run that was killed continues at its last whole
-    epoch with the same result; a run that had ended is loaded instead of repeated, unless its key has changed: of
-    `depends_on`, settings, seed, config, the initial weights, or this loop.
-    Raises ValueError where `code` forgets a module, RuntimeError for a loss that is not finite.
+    Writes checkpoints/NAME.safetensors and results/history/NAME.csv. A run that was killed continues after its last
+    complete epoch, with the same result. A finished run is loaded instead of repeated, unless its key has changed; the
+    key covers `depends_on`, settings, seed, config, the initial weights and this loop.
+    Raises ValueError if `code` lacks a module that the training runs, RuntimeError for a loss that is not finite.
     """
     recipe = [optimizer, decay, list(decay_at), monitor, mode]
     key = _key(model, loss, train_set, settings, seed, config, recipe, depends_on)
@@ -132,7 +132,7 @@ def fit(
     )
     for epoch in range(state["epoch"], settings.epochs):
         seed_everything(seed, epoch, accelerator.process_index)
-        loader.set_epoch(epoch)  # hands it on to the order
+        loader.set_epoch(epoch)  # reaches EpochSampler.set_epoch
         if hasattr(train_set, "set_epoch"):
             train_set.set_epoch(epoch)
         wrapped.train()
@@ -164,7 +164,8 @@ def fit(
         bar.set_postfix(shown | {"waiting for images": f"{waited / spent:.0%}"})
         state["history"].append(row)
         value = epoch if validate is None else row[monitor] if mode == "max" else -row[monitor]
-        # Of equally good epochs the last is kept: an AUC of 1 says nothing about the threshold, which settles later.
+        # The last of equally good epochs is kept: when the AUC is 1 already, scores can still be on the wrong side of
+        # the threshold 0.5, and later epochs improve that.
         if state["best"] is None or value >= state["best_value"]:
             state["best_value"] = value
             state["best"] = {part: tensor.detach().cpu().clone() for part, tensor in model.state_dict().items()}
@@ -190,7 +191,7 @@ def fit(
 
 
 def finished(name, key):
-    """Say whether the training NAME has ended and depends on nothing that has changed since."""
+    """Return whether the training `name` is finished and its key is still `key`."""
     return (paths.HISTORY / f"{name}.csv").is_file() and checkpoints.config(checkpoints.file(name)).get("key") == key
 
 
@@ -202,7 +203,7 @@ def _optimizer(name, parameters, settings):
 
 
 def _timed(loader):
-    """Yield the batches of `loader`, each behind the seconds that were spent waiting for it."""
+    """Yield (seconds spent waiting for a batch, batch) for each batch of `loader`."""
     began = time.perf_counter()
     for batch in loader:
         yield time.perf_counter() - began, batch
@@ -210,7 +211,7 @@ def _timed(loader):
 
 
 def _key(model, loss, train_set, settings, seed, config, recipe, depends_on):
-    """Return `staleness.key` of a training. Raises ValueError where a module of `lib` that it runs is not in `code`."""
+    """Return `staleness.key` of a training. Raises ValueError if its `code` lacks a module of `lib` that it runs."""
     stated = (*depends_on.get("code", ()), __name__)
     known = {".".join(file.relative_to(staleness.ROOT).with_suffix("").parts) for file in staleness.sources(*stated)}
     used = {part.__module__ for part in (loss, type(train_set), *map(type, model.modules()))}

@@ -1,7 +1,7 @@
-"""Independent trainings, several at a time, each in a process with one thread.
+"""Independent trainings, several at a time, each in its own process with few threads.
 
-Small networks do not keep two cores busy, and two threads of one network wait for each other as soon as anything else
-runs. One network a core avoids both, and digits do not depend on the number of cores.
+A small network cannot use two cores fully, and its two threads wait for each other as soon as another program runs.
+One network for each core avoids both, and the results do not depend on the number of cores.
 """
 
 import contextlib
@@ -19,11 +19,12 @@ from lib.data.jobs import run
 
 
 def side_by_side(work, jobs, desc="trainings", threads=1):
-    """Return [work(job) of each job], in order; as many at once as there are cores, in processes of `threads` each.
+    """Return [work(job) for each job], in order; the jobs run side by side, in processes of `threads` threads each.
 
-    threads: 0 runs them here, one after the other, with all threads, as a training at the paper's scale needs. On a
-    GPU, and under torchrun, where all processes work at one job, that is always so. A bar shows how many have ended,
-    and the epoch of those that run. Raises RuntimeError in one line where a process was ended.
+    The number of cores limits how many jobs run at a time. threads 0: the jobs run in this process, one after the
+    other, with all threads, as a training at the paper's scale needs. On a GPU this is always so, and also under
+    torchrun, where all processes work on one job. A bar shows how many jobs are finished, and the epoch of those that
+    run. Raises RuntimeError in one line if a process was killed.
     """
     jobs = list(jobs)
     if not threads or torch.cuda.is_available() or "WORLD_SIZE" in os.environ:
@@ -51,7 +52,7 @@ def _with_threads(threads, work, job):
 
 
 def _show_epochs(bar, over):
-    """Show behind the bar, once a second, what each running training has written of its last epoch."""
+    """Show to the right of the bar, once a second, the last epoch that each running training has finished."""
     began = time.time()
     while not over.wait(1):
         with contextlib.suppress(FileNotFoundError):  # of a training that has just ended

@@ -1,8 +1,8 @@
 """One answer to "must this be made again?": a key of all that a result depends on, kept with the result.
 
-Whoever trains or scores states what the result depends on: settings, images, and the modules of `lib` that compute it.
-The key of a module is that of its source and of all that it imports from `lib`, without comments and docstrings; C++
-sources count with the folder that they lie in. dvc.yaml names the same modules as dependencies of its stages.
+The code that trains or scores states what its result depends on: settings, images, and the modules of `lib` that
+compute it. A module counts with its source and with all that it imports from `lib`, without comments and docstrings,
+and with the C++ sources in its folder. dvc.yaml names the same modules as dependencies of its stages.
 """
 
 import ast
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from lib import paths
 
-ROOT = paths.ROOT  # of the sources that are looked at
+ROOT = paths.ROOT  # the folder that contains the package lib
 NO_RESULT = ("lib.paths", "lib.params", "lib.training.staleness", "lib.training.checkpoints")
-"""Modules that say where things lie and what is kept, and change no number; settings count by their values."""
+"""Modules that change no number: they only say where files are and what is kept. Settings count by their values."""
 
 
 def key(**what):
-    """Return a hash of anything that JSON can hold; `code=(module, ...)` counts by what these modules say."""
+    """Return a hash of anything that JSON can hold; `code=(module, ...)` counts by the sources of these modules."""
     what["code"] = code(*what.get("code", ()))
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def code(*modules):
-    """Return a hash of modules of `lib`, by name, and of all that they import: no comment or docstring changes it."""
+    """Return a hash of modules of `lib`, by name, and of all that they import, without comments and docstrings."""
     digest = hashlib.sha256()
     for file in sources(*modules):
         digest.update(f"{file.relative_to(ROOT).as_posix()}\n{_plain(file, file.stat().st_mtime_ns)}\n".encode())
@@ -37,9 +37,9 @@ def code(*modules):
 
 
 def sources(*modules):
-    """Return the files of modules of `lib`, of all that they import from it, and of the C++ beside them; sorted.
+    """Return the files of modules of `lib`, of all that they import from it, and the C++ files beside them; sorted.
 
-    A module that is imported out of a package brings the package's own __init__.py only where a name comes from there.
+    The __init__.py of a package is included only if a name that it defines is imported, not for one of its modules.
     Raises ValueError for a module that does not exist.
     """
     found, todo = set(), list(modules)
@@ -52,7 +52,7 @@ def sources(*modules):
 
 
 def imported(source):
-    """Return the modules of `lib` that a Python source imports, by name; inside functions, too."""
+    """Return the names of the modules of `lib` that a Python source imports, inside functions, too."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -65,7 +65,7 @@ def imported(source):
 
 
 def images(table):
-    """Return a hash of a table of images: its rows, in order, and the bytes of its files, wherever these lie."""
+    """Return a hash of a table of images: its rows in order, and the name and `fingerprint` of each file."""
     digest = hashlib.sha256(table.drop(columns=["path", "mask"], errors="ignore").to_csv(index=False).encode())
     for column in ("path", "mask"):
         for path in table.get(column, ()):
@@ -74,9 +74,9 @@ def images(table):
 
 
 def fingerprint(path):
-    """Return [size, checksum of both ends] of a file: one made anew is noticed without reading it whole.
+    """Return [size, checksum of both ends] of a file: this notices a changed file without reading all of it.
 
-    No CRC: a PNG carries its own, which gives all PNGs of one length the same.
+    The checksum is not a CRC: a PNG contains its own CRC, and then the CRC of all PNGs of one length is the same.
     """
     state = os.stat(path)
     return list(_fingerprint(str(path), state.st_size, state.st_mtime_ns))
