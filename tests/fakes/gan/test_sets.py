@@ -115,8 +115,7 @@ def test_what_is_missing_is_one_line_with_the_file_and_the_command(weights, tmp_
         (tmp_path / "weights" / path.name).symlink_to(path)
     (tmp_path / "weights" / "stylegan_A.safetensors").symlink_to(weights / "stylegan_A.safetensors")
     lines = dict(
-        line.split(": ", 1)
-        for line in sets.draw_all(sets.SETS, SETTINGS, 0, tmp_path / "out", tmp_path / "weights")
+        line.split(": ", 1) for line in sets.draw_all(sets.SETS, SETTINGS, 0, tmp_path / "out", tmp_path / "weights")
     )
     assert lines["CelebA-HQ+R"].startswith("100 CelebA-HQ, 100 ProGAN, 100 StyleGAN in ")
     assert "progan_A.safetensors (`python -m lib.fakes.gan finetune progan A` makes it)" in lines["CelebA-HQ+A"]
