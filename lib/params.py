@@ -160,7 +160,8 @@ Generators = section(
       and f"{key}: needs one number for each of the {len(s.widths)} widths"
       for key in ("thousands", "learning_rates.progan", "learning_rates.stylegan")),
     photographs=(str, ""), colour=(bool, False), latent=Count, widths=list[Count], thousands=list[NotNegative],
-    fade=NotNegative, average_thousands=Positive, batch_size=Count, learning_rates=LearningRates, penalty=NotNegative, penalty_interval=Count, report_every=Count,
+    fade=NotNegative, average_thousands=Positive, batch_size=Count, learning_rates=LearningRates, penalty=NotNegative,
+    penalty_interval=Count, report_every=Count,
 )  # fmt: skip
 Finetune = section(
     "Finetune",
@@ -172,8 +173,9 @@ Translation = section(
     "Translation",
     lambda s: len(s.widths) < 2 and f"widths: needs one number a size, two at the least, has {s.widths}",
     photographs=(str, ""), colour=(bool, False), latent=Count, style=Count, widths=list[Count], thousands=Positive,
-    batch_size=Count, learning_rate=Positive, mapping_learning_rate=Positive, penalty=NotNegative, penalty_interval=Count, style_weight=NotNegative,
-    diversity_weight=NotNegative, cycle_weight=NotNegative, average_thousands=Positive, report_every=Count,
+    batch_size=Count, learning_rate=Positive, mapping_learning_rate=Positive, penalty=NotNegative,
+    penalty_interval=Count, style_weight=NotNegative, diversity_weight=NotNegative, cycle_weight=NotNegative,
+    average_thousands=Positive, report_every=Count,
 )  # fmt: skip
 MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural)
 Machine = section("Machine", threads=Natural)

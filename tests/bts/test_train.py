@@ -5,8 +5,8 @@ import torch
 
 from lib import detectors, params, paths
 from lib.bts import re_synthesis, sets, train
-from lib.evaluation.predict import opinions
 from lib.data.items import FaceImages
+from lib.evaluation.predict import opinions
 from lib.training import checkpoints, fit, staleness
 
 

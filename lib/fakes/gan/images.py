@@ -55,7 +55,7 @@ def write_draws(folder, generator, seeds, quality=0, **options):
 
 
 def giveaways(images):
-    """Return (n, 2): the size as PNG in bytes and the mean brightness of each of n images, uint8 (H, W) or (H, W, 3)."""
+    """Return (n, 2): the size as PNG in bytes and the mean brightness of images uint8 (H, W) or (H, W, 3)."""
     found = []
     for picture in images:
         Image.fromarray(picture).save(file := io.BytesIO(), format="PNG")

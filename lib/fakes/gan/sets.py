@@ -20,7 +20,7 @@ SETS = {
                              "StyleGAN2-1.0": ("stylegan2_others", {"psi": 1.0})}),
     "StarGAN2": ("CelebA-HQ", "test", {"StarGAN2": ("stargan2", {})}),
 }  # fmt: skip
-"""A set: the folder of its photographs, whose they are, and {folder of fakes: (name of weights, options of `sample`)}."""
+"""A set: the folder of its photographs, whose they are, {folder of fakes: (name of weights, options of `sample`)}."""
 
 COMMANDS = {
     **{f"{name}_{kind}": f"finetune {name} {kind}" for name in ("progan", "stylegan") for kind in ("R", "A")},

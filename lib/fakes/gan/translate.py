@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from lib.fakes import orl, weights
 from lib.fakes.gan import images, photographs
 from lib.fakes.gan.layers import side
-from lib.fakes.gan.stargan2 import DOMAINS, Reader, StarGAN2
 from lib.fakes.gan.photographs import from_uint8, to_uint8
+from lib.fakes.gan.stargan2 import DOMAINS, Reader, StarGAN2
 from lib.fakes.gan.train import augment, discriminator_step, flip
 from lib.fakes.gan.training import Training
 from lib.training.device import device
@@ -127,7 +127,7 @@ def load(path):
 
 
 def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test"):
-    """Write the photographs of the people of a split and of each a translation to the other domain, in the layout CelebA-HQ.
+    """Write the photographs of the people of a split, and a translation of each to the other domain: CelebA-HQ's layout.
 
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
