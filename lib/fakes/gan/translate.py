@@ -127,7 +127,7 @@ def load(path):
 
 
 def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test"):
-    """Write the photographs of the people of a split, and a translation of each to the other domain: CelebA-HQ's layout.
+    """Write the photographs of a split's people, each with a translation to the other domain, in the layout CelebA-HQ.
 
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
