@@ -26,7 +26,7 @@ lab: data
 	jupyter lab notebooks
 
 data: $(READY)
-	@python -m lib.params > /dev/null 2>&1 || dvc pull --quiet data.dvc
+	@test -d data/CelebA-HQ && test -d data/FaceForensics++ || dvc pull --quiet data.dvc
 	@python -m lib.params
 
 seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_seeds.csv

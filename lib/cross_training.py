@@ -5,7 +5,7 @@
 
 import functools
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.bts import sets
 from lib.bts import train as bts_train
 from lib.data import layouts
@@ -49,6 +49,7 @@ def main():
     """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     try:
         params = load()
+        preflight.stop(params)
         generator = params.bts_detectors.sources[0]
         face_sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
         options = {

@@ -1,93 +1,40 @@
 """params.yaml, read and checked: an unknown key, a wrong type or a missing path fails before anything is computed.
 
-`python -m lib.params` says whether it is valid, and its scale. What a key means is said beside it in params.yaml.
+`python -m lib.params` also says all that would stop a run (`lib.preflight`). What a key means stands beside it there.
 """
 
-import difflib
+import importlib
 import os
-import re
 from operator import attrgetter
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import Field
 
 from lib import paths
+from lib.data import roots
+from lib.sections import Count, Natural, NotNegative, ParamsError, Positive, Share, build, one_of, section
 
 SCALES = ("smoke", "bundled", "paper")
-Count = Annotated[int, Field(ge=1)]  # also the side of an image in pixels
-Natural = Annotated[int, Field(ge=0)]  # 0: none, or no limit
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]  # weights of losses
-Share = Annotated[float, Field(gt=0, lt=1)]
 Compression = Literal["raw", "c23", "c40"]
 Layout = Literal["FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
                  "DFDC-40-49", "CelebA-HQ", "FFHQ", "folders"]  # fmt: skip
 LAYOUTS = get_args(Layout)
 BUDGET = {"epochs": Count, "batch_size": Count, "learning_rate": Positive, "workers": Natural}  # of any training
-TYPES = {"int_type": "needs int", "float_type": "needs float", "bool_type": "needs bool", "string_type": "needs str",
-         "list_type": "needs a list", "model_type": "needs a section of keys"}  # fmt: skip
 
 
-class ParamsError(ValueError):
-    """A value in params.yaml that cannot be used; the message names the key and the remedy."""
-
-
-def one_of(key, value, allowed):
-    """Raise ParamsError unless `value` is one of `allowed`."""
-    if value not in allowed:
-        near = difflib.get_close_matches(str(value), [str(a) for a in allowed], 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ParamsError(f"{key}: {value!r} is not one of {', '.join(map(str, allowed))}{hint}")
-
-
-class Section(BaseModel):
-    """A section of params.yaml: it cannot be changed, other keys are errors, types are exact (an int is a float, too).
-
-    checks: functions of the section that return "key: what is wrong with it", or something false.
-    """
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-    checks: ClassVar[tuple] = ()
-
-    def replace(self, **changes):
-        """Return a copy with these keys changed, checked like the file; raises ParamsError."""
-        return _build(type(self), {**dict(self), **changes})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _knows(cls, raw):
-        for key in raw if isinstance(raw, dict) else ():
-            if key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), cls.model_fields, 1)
-                hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(cls.model_fields)}"
-                raise ValueError(f"{key}: unknown key; {hint}")
-        return raw
-
-    @model_validator(mode="after")
-    def _passes(self):
-        for wrong in filter(None, (check(self) for check in self.checks)):
-            raise ValueError(wrong)
-        return self
-
-
-def section(name, *checks, **keys):
-    """Return the class of a section; keys: key=type, or key=(type, default); checks: as in `Section`."""
-    return create_model(name, __base__=Section, __module__=__name__, checks=(ClassVar[tuple], checks), **keys)
-
-
-def _is_there(data_set):
-    if not paths.resolve(data_set.root).is_dir():
-        remedy = "run `dvc pull` (or `make repro`)" if data_set.root.startswith("data/") else "correct the path"
-        raise ValueError(f"root: no folder at {data_set.root}: {remedy}")
-    return data_set
-
-
-DataSet = section("DataSet", layout=Layout, root=str, compression=(Compression, "c23"))
-Present = Annotated[DataSet, AfterValidator(_is_there)]
+DataSet = section(
+    "DataSet",
+    lambda s: len(s.counts) not in (0, 3) and f"counts: needs 3 numbers (train, val, test), has {len(s.counts)}",
+    layout=Layout, root=str, compression=(Compression, "c23"), size=(Natural, 0), resize=(bool, False),
+    counts=(list[Natural], []),
+)  # fmt: skip
 Data = section(
-    "Data", forged=Present, generated=Present, cross_forged=(list[Present], []), cross_generated=(list[Present], [])
-)
+    "Data",
+    *(lambda s, key=key, other=other: getattr(s, key).size and f"{key}.size: {other} is its size; change that"
+      for key, other in (("forged", "faces.size"), ("generated", "re_synthesizer.size"))),
+    forged=DataSet, generated=DataSet, cross_forged=(list[DataSet], []), cross_generated=(list[DataSet], []),
+)  # fmt: skip
 Faces = section(
     "Faces", frames_per_video=Count, size=Count, margin=Positive, detector=Literal["mtcnn", "dsfd"], workers=Natural
 )
@@ -177,7 +124,7 @@ Translation = section(
     penalty_interval=Count, style_weight=NotNegative, diversity_weight=NotNegative, cycle_weight=NotNegative,
     average_thousands=Positive, report_every=Count,
 )  # fmt: skip
-MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural)
+MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""))
 Machine = section("Machine", threads=Natural)
 Params = section(
     "Params", scale=Literal[SCALES], seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,
@@ -188,6 +135,17 @@ Params = section(
 
 
 def load(scale=None, file=None):
+    """Return what `read` returns, for a run: the folders that it needs at this scale have to be there.
+
+    Sets without a root are left out of data.cross_forged and data.cross_generated.
+    """
+    params = read(scale, file)
+    for wrong in roots.wrong(params):
+        raise ParamsError(wrong)
+    return params.replace(data=roots.named(params.data))
+
+
+def read(scale=None, file=None):
     """Read and check params.yaml.
 
     scale: smoke, bundled or paper; None takes the environment variable DEEPFAKE_SCALE, else the file's own `scale`.
@@ -207,7 +165,7 @@ def load(scale=None, file=None):
     scale = scale or os.environ.get("DEEPFAKE_SCALE") or raw.get("scale")
     one_of("scale", scale, SCALES)
     # All scales are checked, so that a typo in the paper's numbers is not found only on the machine with the GPU.
-    return {name: _build(Params, _at_scale(raw, name)) for name in SCALES}[scale]
+    return {name: build(Params, _at_scale(raw, name)) for name in SCALES}[scale]
 
 
 def _at_scale(raw, scale):
@@ -227,25 +185,12 @@ def _merge(base, changes):
     return base | {key: _merge(base.get(key), value) for key, value in changes.items()} if nested else changes
 
 
-def _build(kind, raw):
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as errors:
-        error = errors.errors()[0]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    match error["type"]:
-        case "value_error":  # raised above; its text begins with the key inside the section
-            raise ParamsError(f"{key}.{error['ctx']['error']}".lstrip("."))
-        case "missing":
-            raise ParamsError(f"{key}: missing; the repository's params.yaml has it")
-        case "literal_error":
-            one_of(key, error["input"], re.findall("'([^']*)'", error["ctx"]["expected"]))
-    needs = TYPES.get(error["type"], error["msg"].replace("Input should", "has to"))
-    raise ParamsError(f"{key}: {needs}, has {error['input']!r}")
-
-
 if __name__ == "__main__":
     try:
-        print(f"params.yaml is valid (scale: {load().scale}).")
+        given = read()
     except ParamsError as error:
         raise SystemExit(f"params.yaml: {error}") from None
+    # By name: lib.preflight needs modules that need this one.
+    if found := importlib.import_module("lib.preflight").problems(given):
+        raise SystemExit("\n".join(f"params.yaml: {line}" for line in found))
+    print(f"params.yaml is valid (scale: {given.scale}).")

@@ -36,9 +36,9 @@ def gan_settings(tmp_path, monkeypatch):
         monkeypatch.setattr(paths, name, tmp_path / name)
     raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())  # without the bundled data: it needs no `dvc pull`
     raw["data"]["forged"] |= {"root": str(data)}
-    raw["data"]["generated"] = {"layout": "CelebA-HQ", "root": str(data)}
+    raw["data"]["generated"] = {"layout": "CelebA-HQ", "root": str(data), "resize": True}
     raw["data"]["cross_forged"] = raw["data"]["cross_generated"] = []
-    for name in raw["test_sets"]:
+    for name in ("R", "A", "FFHQ", "StarGAN2"):
         raw["test_sets"][name]["root"] = str(tmp_path / "none")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     smoke = params.load("smoke", file=tmp_path / "params.yaml")

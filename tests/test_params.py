@@ -19,10 +19,8 @@ def edited(tmp_path, monkeypatch):
 
     def read(key="scale", value="bundled", scale=None):
         raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
-        raw["data"]["forged"]["root"], raw["data"]["generated"]["root"] = (
-            str(tmp_path / "forged"),
-            str(tmp_path / "generated"),
-        )
+        for name in ("forged", "generated"):
+            raw["data"][name]["root"] = raw["data"]["paper"][name]["root"] = str(tmp_path / name)
         section = raw
         *outer, last = key.split(".")
         for name in outer:
@@ -120,6 +118,10 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         ),
         ("finetuning.alone", 6.0, r"^finetuning\.alone: 6\.0 leaves the generator none of the 6\.0 thousands$"),
         ("translation.widths", [8], r"^translation\.widths: needs one number a size, two at the least, has \[8\]$"),
+        ("data.generated.size", 64, r"^data\.generated\.size: re_synthesizer\.size is its size; change that$"),
+        ("data.forged.size", 64, r"^data\.forged\.size: faces\.size is its size; change that$"),
+        ("data.generated.counts", [1, 2], r"^data\.generated\.counts: needs 3 numbers \(train, val, test\), has 2$"),
+        ("test_sets.paper.R.sise", 64, r"^test_sets\.R\.sise: unknown key; did you mean size\?$"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(edited, key, value, message):

@@ -28,7 +28,7 @@ def test_a_network_of_one_s_own_is_one_file_and_one_line(tmp_path):
         for kind in ("real", "fake"):
             write_png(tmp_path / f"faces/{kind}/{person:03}.png", random.integers(0, 256, (64, 64, 3), np.uint8))
     raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())
-    raw["data"] |= {"forged": {"layout": "folders", "root": str(tmp_path / "faces")}}
+    raw["data"] |= {"forged": {"layout": "folders", "root": str(tmp_path / "faces"), "resize": True}}
     raw["data"]["generated"] = raw["data"]["forged"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     command = [sys.executable, "-m", "lib.pel.score", "Mine"]

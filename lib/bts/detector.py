@@ -17,8 +17,8 @@ class BeyondTheSpectrum(Detector):
 
     re_synthesizer: the arguments of RDN; phi: the trained re-synthesizer to load, SR, SR+C or SR+D; perceptual: a name
     in CHANNELS of lib.bts.perceptual; stages: 0 = pixel, 1 .. 5 = perceptual stages; stage_weights: beta of Eq. 4;
-    width, layers: of the ResNets; size: side of the training images in pixels. Only the ResNets are trained: the rest
-    is fixed, as in the first phase of the released code.
+    width, layers: of the ResNets; size: side of the training images, for the record. Only the ResNets are trained: the
+    rest is fixed, as in the first phase of the released code.
     Raises ValueError for a stage that does not exist.
     """
 
@@ -31,7 +31,7 @@ class BeyondTheSpectrum(Detector):
         super().__init__()
         if not stages or not set(stages) <= set(range(6)):
             raise ValueError(f"stages: {stages} are not among 0 (pixel) and 1 .. 5 (perceptual)")
-        self.stages, self.size = list(stages), size
+        self.stages = list(stages)
         self.trained_parts = {"re_synthesizer": f"re_synthesizer/{phi}"}  # part: its trained weights
         self.re_synthesizer = RDN(**re_synthesizer).requires_grad_(False)
         self.perceptual = Perceptual(perceptual, pretrained)

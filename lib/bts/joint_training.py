@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.bts import sets
 from lib.bts.degradations import TASKS
 from lib.bts.detector import detector_loss
@@ -23,7 +23,8 @@ from lib.data import layouts, perturb
 from lib.data.items import Balanced, FaceImages
 from lib.evaluation.metrics import metrics
 from lib.evaluation.predict import predict
-from lib.params import ParamsError, Section, load
+from lib.params import ParamsError, load
+from lib.sections import Section
 from lib.training import staleness
 from lib.training.fit import fit
 
@@ -166,6 +167,7 @@ def main(arguments=None):
     seeds = parser.parse_args(arguments).seeds
     try:
         params = load()
+        preflight.stop(params)
         data_set, sections = params.data.generated, (params.re_synthesizer, params.residual_detectors)
         table = layouts.images(data_set, params.seed, params.re_synthesizer.limit)
         for seed in seeds:  # all start from one re-synthesizer; a seed sets the detectors, the order and Omega

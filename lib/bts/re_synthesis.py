@@ -4,13 +4,13 @@ import functools
 
 import pandas as pd
 
-from lib import paths
+from lib import paths, preflight
 from lib.bts.degradations import TASKS
 from lib.bts.patches import Patches
 from lib.bts.perceptual import Perceptual, equations, reconstruction
 from lib.bts.re_synthesizer import RDN, load_released, rdn_options
 from lib.bts.sets import rows
-from lib.data import layouts
+from lib.data import check, layouts
 from lib.data.items import FaceImages
 from lib.params import ParamsError
 from lib.params import load as load_params
@@ -85,8 +85,10 @@ def main():
     """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     try:
         params = load_params()
+        preflight.stop(params)
         settings = params.re_synthesizer
         table = layouts.images(params.data.generated, params.seed, settings.limit)
+        check.between({"data.generated": (params.data.generated, table)}, settings.size)
         for name, history in train_all(settings, table, params.seed, threads=params.machine.threads).items():
             print(f"{name}: loss {history['val_loss'].min():.4f} on photographs of other people")
     except (ParamsError, FileNotFoundError) as error:

@@ -12,10 +12,10 @@ import itertools
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.bts import re_synthesis, sets, testing
 from lib.bts.train import train, weights
-from lib.data import layouts
+from lib.data import check, layouts
 from lib.evaluation import score_files
 from lib.evaluation.predict import opinions
 from lib.params import ParamsError, load, one_of
@@ -27,11 +27,12 @@ COLUMNS = ["test", "label", "method", "video", "identity"]  # of a file of score
 SHOWN = [(name, sets.ALL) for name in ("SR", "Image")]  # trained in addition: notebook 03 shows them
 
 
-def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_detectors, **sections):
+def run(job, *, table, others, size, seed, scene="", sizes=None, residual_detectors, bts_detectors, **sections):
     """Train a detector against a source, score every test with it, and return the scores, as `read` does.
 
     job: (detector, source); table, others: as in `testing.tests`; size: side of an image in pixels; scene: "" or one of
-    SCENES, whose images are then in `table`; the other arguments are sections of params.yaml. A training or a file of
+    SCENES, whose images are then in `table`; sizes: {name of others: side}, of those that are read at another one by
+    detectors that take any; the other arguments are sections of params.yaml. A training or a file of
     scores is made again only if something that it depends on has changed.
     """
     name, source = job
@@ -42,11 +43,13 @@ def run(job, *, table, others, size, seed, scene="", residual_detectors, bts_det
         images={test: staleness.images(images) for test, images in {"": table, **others}.items()},
         changes=[bts_detectors.curve_images, list(bts_detectors.curves)],
         seed=seed,
+        sizes=sizes,
         code=(testing.__name__, "lib.evaluation.predict", *detectors.entry(name).code),
     )
     if not score_files.fresh(file(name, source, scene), key):
         parts = []
-        all_tests = testing.tests(table, others, source, size, bts_detectors, seed)
+        sizes = sizes if sizes and model.size is None else {}
+        all_tests = testing.tests(table, others, source, size, bts_detectors, seed, sizes)
         for test, images, items in tqdm(all_tests, desc="tests", unit="test", leave=False):
             parts.append(pd.concat([images[COLUMNS[1:]], opinions(model, items)], axis=1).assign(test=test))
         scored = pd.concat(parts, ignore_index=True)
@@ -70,7 +73,7 @@ def file(name, source, scene=""):
 
 def further(test_sets, seed, limit=0):
     """Return {name: table} of those sets in the section test_sets whose folders exist."""
-    there = {name: data_set for name, data_set in test_sets if paths.resolve(data_set.root).is_dir()}
+    there = {name: data_set for name, data_set in test_sets if check.is_there(data_set)}
     return {name: layouts.images(data_set, seed, limit) for name, data_set in there.items()}
 
 
@@ -95,30 +98,34 @@ def main(arguments=None):
     whole = not (options.detectors or options.source or options.scene)
     try:
         params = load()
+        preflight.stop(params)
         one_of("scene", options.scene, ("", *SCENES))
         for name in options.detectors:
             one_of("detector", name, known)
         limit, threads = params.re_synthesizer.limit, params.machine.threads
         roots = {"": params.data.generated, **dict(params.scenes)}
-        there = [scene for scene in SCENES if paths.resolve(roots[scene].root).is_dir()]
+        there = [scene for scene in SCENES if check.is_there(roots[scene])]
         if options.scene and options.scene not in there:
-            root = roots[options.scene].root
+            root = roots[options.scene].root or '""'
             raise FileNotFoundError(f"scenes.{options.scene}.root: no folder at {root}; Table 3 needs LSUN there")
         for scene in ["", *there] if whole else [options.scene]:
             table = layouts.images(roots[scene], params.seed, limit)
+            others = {} if scene else further(params.test_sets, params.seed, limit)
+            tested = {f"test_sets.{name}": (getattr(params.test_sets, name), other) for name, other in others.items()}
+            own = f"scenes.{scene}" if scene else "data.generated"
+            check.between({own: (roots[scene], table), **tested}, params.re_synthesizer.size)
+            shared = params.re_synthesizer.replace(size=roots[scene].size or params.re_synthesizer.size)
             sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
             for source in sources:
                 one_of("source", source, sets.sources(table))
             if scene:  # the re-synthesizers of faces have their own stage in dvc.yaml
-                re_synthesis.train_all(
-                    params.re_synthesizer, table, params.seed, f"bts/{scene}/re_synthesizer", threads
-                )
+                re_synthesis.train_all(shared, table, params.seed, f"bts/{scene}/re_synthesizer", threads)
             jobs = list(itertools.product(options.detectors or known, sources))
             jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
             jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last ones in `known` take longest
             work = functools.partial(
-                run, table=table, others=further(params.test_sets, params.seed, limit), seed=params.seed, scene=scene,
-                size=params.re_synthesizer.size, re_synthesizer=params.re_synthesizer,
+                run, table=table, others=others, seed=params.seed, scene=scene, size=shared.size, re_synthesizer=shared,
+                sizes={name: data_set.size for name, data_set in params.test_sets if data_set.size},
                 residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
             )  # fmt: skip
             for (name, source), scored in zip(

@@ -55,10 +55,17 @@ def learned(scored, stages):
 
 
 def of_test(scored, test, tested_on):
-    """Return the rows of a test to measure: its photographs, or those of raw, and the fakes of `tested_on`."""
+    """Return the rows of a test to measure: its photographs, or those of raw, and as many fakes of `tested_on`.
+
+    Where one kind has more rows, some are drawn, the same ones for all detectors: the paper's accuracies are of equal
+    counts.
+    """
     part = scored[scored["test"] == test]
     reals = scored[scored["test"] == ("raw" if test in FAKES_ONLY else test)]
-    return pd.concat([reals[reals["label"] == 0], part[part["method"] == tested_on]], ignore_index=True)
+    kinds = reals[reals["label"] == 0], part[part["method"] == tested_on]
+    count = min(map(len, kinds))
+    kinds = [kind if len(kind) == count else kind.sample(count, random_state=0).sort_index() for kind in kinds]
+    return pd.concat(kinds, ignore_index=True)
 
 
 def measure(scored, n_bootstrap=1000):

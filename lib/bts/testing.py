@@ -8,11 +8,11 @@ from lib.data.items import FaceImages
 from lib.ops import spectra
 
 
-def tests(table, others, source, size, settings, seed):
+def tests(table, others, source, size, settings, seed, sizes):
     """Yield (name of the test, table of its images, their items).
 
     table: of photographs and GAN images; others: {name: table} of those `test_sets` that exist; source: what the
-    detector has learned from; settings: the section bts_detectors.
+    detector has learned from; settings: the section bts_detectors; sizes: {name of others: side}, if it is not `size`.
     val: the validation photographs and images of the source, for calibration. raw: all test images. R, A, FFHQ,
     StarGAN2: the tables of `others`. E, P: the fakes of raw after `equalize_image` or `perturb.chain`. "jpeg 50", ...:
     some test photographs and images of the source after one change of `curves`.
@@ -26,7 +26,7 @@ def tests(table, others, source, size, settings, seed):
     yield "raw", test, FaceImages(test, size)
     for name, other in others.items():
         other = sets.rows(other, "test", 1 if name in ("R", "A") else None)
-        yield name, other, FaceImages(other, size)
+        yield name, other, FaceImages(other, sizes.get(name, size))
     spectrum = real_spectrum(table, size)
     equalized = perturb.Changed(fake_items, fakes, lambda image, rng: spectra.equalize_image(image, spectrum), seed)
     yield "E", fakes, equalized

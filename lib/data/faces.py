@@ -31,12 +31,11 @@ def prepare(data_set, settings, seed, client=None):
     """
     how = {"workers": settings.workers, "client": client}
     if data_set.layout == "WildDeepfake":
-        return _unpack_all(data_set, settings.frames_per_video, seed, how)
+        return _unpack_all(data_set, settings, seed, how)
     if data_set.layout not in layouts.VIDEO_LAYOUTS:
         return layouts.images(data_set, seed)
     table = layouts.videos(data_set)
-    key = (settings.frames_per_video, settings.size, settings.margin, settings.detector)
-    folder = _folder(data_set, f"{settings.size}px", *key) / data_set.compression
+    folder = folder_of(data_set, settings)
     todo = []
     for row in table.itertuples():
         source = [staleness.fingerprint(file) for file in (row.path, row.mask) if file]
@@ -56,12 +55,21 @@ def prepare(data_set, settings, seed, client=None):
     return faces
 
 
-def _unpack_all(data_set, count, seed, how):
+def folder_of(data_set, settings):
+    """Return the folder of the crops of a data set that are cut with these settings, or of its unpacked images."""
+    count = settings.frames_per_video
+    if data_set.layout == "WildDeepfake":
+        return _folder(data_set, f"{count}frames", count)
+    key = (count, settings.size, settings.margin, settings.detector)
+    return _folder(data_set, f"{settings.size}px", *key) / data_set.compression
+
+
+def _unpack_all(data_set, settings, seed, how):
     """Return the table of the images of WildDeepfake, unpacking those that are not on disk yet."""
     listed = wild_deepfake.archives(layouts.root_of(data_set), seed)
     if not listed:
         raise FileNotFoundError(f"{data_set.root}: its folders hold no archive N.tar.gz")
-    folder = _folder(data_set, f"{count}frames", count)
+    folder, count = folder_of(data_set, settings), settings.frames_per_video
     todo = [(folder / name, [staleness.fingerprint(file)], file) for file, _, _, name in listed]
     work, code = functools.partial(unpack.unpack, count=count), staleness.code("lib.data.unpack")
     records = jobs.finish(work, todo, code, _name(folder), unit="archive", **how)

@@ -5,13 +5,13 @@ Label 1 is fake in every table; data sets that say it otherwise are turned round
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pandas as pd
 
 from lib import paths
-from lib.data import image, video_sets
+from lib.data import check, image, video_sets
 
 METHODS, SPLITS, VIDEO_LAYOUTS = video_sets.METHODS, video_sets.SPLITS, tuple(video_sets.READERS)
 REAL_SOURCES = ("CelebA-HQ", "FFHQ")
@@ -48,9 +48,11 @@ def images(data_set, seed=0, limit=0):
     Layout "folders": real/ and fake/ with image files, or with one folder of frames a video. A name that is in both,
     a fake named 000_001 and the reals 000 and 001, and the rows of an optional pairs.csv (columns real,fake: names
     of files or folders) share a split.
-    Without lists, a seeded hash puts 20 % of the identities in test and 10 % of the others in val.
+    Without lists, `counts` of the data set are drawn as by `draw`; without these a seeded hash puts 20 % of the
+    identities in test and 10 % of the others in val.
     limit: of the images of a source in a split; 0: all.
-    Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout.
+    Raises FileNotFoundError or ValueError naming the folder or file that does not fit the layout, or images that differ
+    in size or colour (`check.within`).
     """
     if data_set.layout == "WildDeepfake":
         raise ValueError(f"{data_set.root}: WildDeepfake is packed in archives; faces.prepare unpacks them")
@@ -60,8 +62,11 @@ def images(data_set, seed=0, limit=0):
         if label not in table["label"].values:
             hint = f"{kind}/" if plain else f"a folder of {kind} images"
             raise ValueError(f"{data_set.root}: {hint} with {', '.join(image.SUFFIXES)} files is missing or empty")
+    check.within(data_set, table)
     if plain or not (root / "splits").is_dir():
-        table["split"] = [split_of(identity, seed) for identity in table["identity"]]
+        hashed = [split_of(identity, seed) for identity in table["identity"]]
+        table["split"] = draw(table, data_set.counts, seed) if data_set.counts else hashed
+        table = table[table["split"].notna()]
     else:
         listed = {name: s for s in SPLITS for name in video_sets.read_json(root / "splits" / f"{s}.json")}
         names = table["path"].map(lambda path: Path(path).relative_to(root).as_posix())
@@ -73,6 +78,35 @@ def images(data_set, seed=0, limit=0):
     check_disjoint(table)
     table = table.groupby(["method", "split"], sort=False).head(limit) if limit else table
     return table.reset_index(drop=True)
+
+
+def draw(table, counts, seed):
+    """Return the split of each row of a table of images, None for those that are not needed, as a list.
+
+    counts: images of a source in train, val and test; where a source has fewer in all, the shares are kept. Which ones
+    is decided by a hash of the seed and of the number that ends the name of an identity: 00042.png and imgHQ00042.png
+    are drawn alike, on every machine. An identity is drawn as a whole; those that several sources share come first.
+    """
+    members, room = defaultdict(Counter), {}
+    for identity, source in zip(table["identity"], table["method"], strict=True):
+        members[identity][source] += 1
+    for source, there in table["method"].value_counts().items():
+        train, val, test = (count * min(there, sum(counts)) // sum(counts) for count in counts)
+        val, test = max(val, min(counts[1], 1)), max(test, min(counts[2], 1))
+        room[source] = dict(zip(SPLITS, (min(train, there - val - test), val, test), strict=True))
+    split_of_identity = {}
+    for identity in sorted(members, key=lambda name: (-len(members[name]), _drawn(name, seed), name)):
+        needed = members[identity].items()
+        split = next((s for s in SPLITS if all(room[source][s] >= count for source, count in needed)), None)
+        split_of_identity[identity] = split
+        for source, count in needed if split else ():
+            room[source][split] -= count
+    return [split_of_identity[identity] for identity in table["identity"]]
+
+
+def _drawn(identity, seed):
+    number = re.search(r"\d+$", identity)
+    return hashlib.sha256(f"{seed}/{int(number[0]) if number else identity}".encode()).hexdigest()
 
 
 def split_of(identity, seed):
@@ -101,10 +135,9 @@ def check_disjoint(table):
 
 def root_of(data_set):
     """Return the folder of a data set; raises FileNotFoundError where there is none."""
-    root = paths.resolve(data_set.root)
-    if not root.is_dir():
+    if not check.is_there(data_set):
         raise FileNotFoundError(f"{data_set.root}: no such folder; name the root of the data set in params.yaml")
-    return root
+    return paths.resolve(data_set.root)
 
 
 def _read(data_set):

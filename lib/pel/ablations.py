@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.data import faces as data_faces
 from lib.evaluation import score_files
 from lib.evaluation.metrics import metrics
@@ -193,6 +193,7 @@ def main(arguments=None):
     if unknown := set(given.rows) - set(ROWS):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
     params = load()
+    preflight.stop(params)
     rows, threads = given.rows or ROWS, params.machine.threads
     ablations = longer(params.ablations) if given.seeds else params.ablations
     shared = common(params.data, params.faces, params.pel, ablations, params.seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.evaluation import score_files
 from lib.params import ParamsError, load
 from lib.pel import testing, train
@@ -29,7 +29,7 @@ def run(name, sets, pel, pel_detectors, seed=None):
     The tests: the test faces of each set, and up to `curve_images` test faces of the training set after each change of
     perturb.PEL_TABLE3.
     """
-    entry, size, own_seed = detectors.entry(name), sets.faces.size, seed in (None, sets.seed)
+    entry, own_seed = detectors.entry(name), seed in (None, sets.seed)
     seed, path = sets.seed if own_seed else seed, file(name, None if own_seed else seed)
     tests = {test: sets.test(test) for test in sets.names}
     models, few, keys = {}, {}, {}
@@ -38,17 +38,18 @@ def run(name, sets, pel, pel_detectors, seed=None):
         weights = train.weights(name, "" if own else source, None if own_seed else seed)
         budget = train.budget(name, pel, pel_detectors, own)
         sections = {"pel": pel, "pel_detectors": pel_detectors}
-        models[source], _ = train.train(entry, sets.table(source), sets.faces, budget, seed, weights, **sections)
+        models[source], _ = train.train(entry, sets.table(source), sets.seen(source), budget, seed, weights, **sections)
         few[source] = spread(tests[source], pel_detectors.curve_images)
         keys[source] = [checkpoints.config(checkpoints.file(weights))["key"], staleness.images(few[source])]
     images = {test: staleness.images(table) for test, table in tests.items()}
-    key = staleness.key(trained=keys, tests=images, size=size, seed=sets.seed, code=(testing.__name__, *entry.code))
+    sizes = {source: sets.seen(source).size for source in models}
+    key = staleness.key(trained=keys, tests=images, size=sizes, seed=sets.seed, code=(testing.__name__, *entry.code))
     if score_files.fresh(path, key):
         return
     parts = []
     for source, model in models.items():
-        unchanged = testing.scores(entry, model, tests, size)
-        changed = testing.changed_scores(entry, model, few[source], size, sets.seed)
+        unchanged = testing.scores(entry, model, tests, sizes[source])
+        changed = testing.changed_scores(entry, model, few[source], sizes[source], sets.seed)
         parts.append(pd.concat([unchanged, changed]).assign(train=source))
     score_files.write(path, pd.concat(parts)[testing.COLUMNS], key)
 
@@ -78,6 +79,7 @@ def main(arguments=None):
     if unknown := set(given.detectors) - set(known):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
     params = load()
+    preflight.stop(params)
     sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
     names, threads = given.detectors or known, params.machine.threads
     run_all(names, sets, params.pel, params.pel_detectors, [given.seed], threads)

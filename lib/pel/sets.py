@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 
 from lib import paths
+from lib.data import check, layouts
 from lib.data import faces as data_faces
-from lib.data import layouts
 
 QUALITIES = {"c23": "FF++(HQ)", "c40": "FF++(LQ)", "raw": "FF++(raw)"}
 SETS = {"WildDeepfake": "WildDeepfake", "Celeb-DF-v2": "CelebDF", "Celeb-DF-v2-all": "CelebDF",
@@ -64,8 +64,15 @@ class FaceSets:
     def table(self, name):
         """Return the faces of a data set, the table that `faces.prepare` makes."""
         if name not in self.tables:
-            self.tables[name] = data_faces.prepare(self.sets[name], self.faces, self.seed)
+            data_set, table = self.sets[name], data_faces.prepare(self.sets[name], self.faces, self.seed)
+            if data_set.layout not in layouts.VIDEO_LAYOUTS:
+                check.between({name: (data_set, table)}, self.faces.size)
+            self.tables[name] = table
         return self.tables[name]
+
+    def seen(self, name):
+        """Return the section faces with the size of the images that a detector of this data set sees."""
+        return self.faces.replace(size=self.sets[name].size or self.faces.size)
 
     def cut(self):
         """Cut the faces of every data set; under torchrun only one process cuts, and the others wait."""

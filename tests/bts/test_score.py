@@ -78,7 +78,9 @@ def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_setting
     there = gan_settings.test_sets.replace(R=gan_settings.data.generated)
     others = score.further(there, gan_settings.seed)
     assert list(others) == ["R"]
-    names = {n: part for n, part, _ in testing.tests(gan_table, others, "ProGAN", 32, gan_settings.bts_detectors, 0)}
+    names = {
+        n: part for n, part, _ in testing.tests(gan_table, others, "ProGAN", 32, gan_settings.bts_detectors, 0, {})
+    }
     assert set(names["R"]["label"]) == {1}
     assert "A" not in names
 
@@ -131,3 +133,55 @@ def test_a_whole_run_trains_what_all_notebooks_show_and_leaves_nothing_of_a_dete
     assert [path.is_file() for path in old] == [False, False, False, True]
     pairs = {(name, source) for name in detectors.names("bts") for source in ("ProGAN", "StyleGAN")}
     assert set(seen) == pairs | {("SR", "all"), ("Image", "all")}
+
+
+def test_scenes_are_learned_at_their_own_size_and_no_face_is_shown_to_their_detectors(
+    gan_settings, tmp_path, monkeypatch
+):
+    data = gan_settings.data.generated
+    scenes = gan_settings.scenes.replace(bedroom=data.replace(size=16, resize=True))
+    settings = gan_settings.replace(scenes=scenes, test_sets=gan_settings.test_sets.replace(R=data))
+    small = settings.replace(
+        machine=settings.machine.replace(threads=0), re_synthesizer=settings.re_synthesizer.replace(patch=16)
+    )
+    monkeypatch.setattr(score, "load", lambda: small)
+    trained, seen = [], []
+    monkeypatch.setattr(score.re_synthesis, "train_all", lambda settings, *given: trained.append(settings.size))
+    scored = pd.DataFrame({"test": ["raw"], "label": [1], "score": [0.9]})
+    monkeypatch.setattr(score, "run", lambda job, **given: seen.append(given) or scored)
+    score.main(["PRNU", "--scene", "bedroom"])
+    score.main(["PRNU"])
+    assert trained == [16]
+    assert [given["size"] for given in seen] == [16, 32, 32]
+    assert [given["re_synthesizer"].size for given in seen] == [16, 32, 32]
+    assert [list(given["others"]) for given in seen] == [[], ["R"], ["R"]]
+
+
+def test_a_test_set_is_seen_at_its_own_size_by_detectors_that_take_any(gan_settings, gan_table, monkeypatch):
+    others, sizes = {"StarGAN2": gan_table}, {"StarGAN2": 24}
+    settings = gan_settings.bts_detectors
+    items = {name: part for name, _, part in testing.tests(gan_table, others, "ProGAN", 32, settings, 0, sizes)}
+    assert (items["StarGAN2"].size, items["raw"].size) == (24, 32)
+    given = []
+    monkeypatch.setattr(score.testing, "tests", lambda *arguments: given.append(arguments[-1]) or [])
+    sections = {"re_synthesizer": gan_settings.re_synthesizer, "bts_detectors": settings,
+                "residual_detectors": gan_settings.residual_detectors}  # fmt: skip
+    for name in ("Image", "1D-Spectrum"):
+        with pytest.raises(ValueError, match="No objects to concatenate"):
+            score.run((name, "ProGAN"), table=gan_table, others=others, size=32, seed=0, sizes=sizes, **sections)
+    assert given == [sizes, {}], "a spectrum has the length of one size"
+
+
+def test_a_test_set_of_another_size_stops_the_command_with_its_key(gan_settings, tmp_path, monkeypatch):
+    for source in ("CelebA-HQ", "ProGAN"):
+        (tmp_path / "small" / source).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "small" / source / f"{number}.png")
+    small = params.DataSet(layout="CelebA-HQ", root=str(tmp_path / "small"))
+    monkeypatch.setattr(score, "run", lambda *_, **__: pytest.fail("trained"))
+    for changes, wanted in (({"R": small}, "test_sets.R: the images of .*/small are of 16 px and would be enlarged"),):
+        monkeypatch.setattr(score, "load", lambda changes=changes: gan_settings.replace(
+            test_sets=gan_settings.test_sets.replace(**changes)))  # fmt: skip
+        with pytest.raises(SystemExit, match=wanted):
+            score.main(["PRNU"])

@@ -79,3 +79,15 @@ def test_the_paper_s_printed_averages_stand_beside_the_means_of_its_cells():
     averages = tables.printed_averages(pd.read_csv(paths.PAPER_TABLES / "bts_table1.csv"))
     row = averages.set_index(["detector", "S"]).loc["Ours (Pix)", "SR"]
     assert (row["printed"], row["recomputed"]) == (87.0, pytest.approx(88.22, abs=0.01))
+
+
+def test_as_many_photographs_as_fakes_count_and_they_are_the_same_for_every_detector(scored):
+    frame = scored["SR", "ProGAN"]
+    photographs = frame[(frame["test"] == "raw") & (frame["label"] == 0)]
+    more = pd.concat([frame, *[photographs.assign(video=photographs["video"] + f" {copy}") for copy in range(3)]])
+    test = tables.of_test(more.reset_index(drop=True), "raw", "ProGAN")
+    assert test["label"].value_counts().to_dict() == {0: 20, 1: 20}
+    other = tables.of_test(more.assign(Avg=0.5).reset_index(drop=True), "raw", "ProGAN")
+    assert other["video"].tolist() == test["video"].tolist()
+    whole = pd.concat([photographs, frame[(frame["test"] == "raw") & (frame["method"] == "ProGAN")]])
+    pd.testing.assert_frame_equal(tables.of_test(frame, "raw", "ProGAN"), whole.reset_index(drop=True))

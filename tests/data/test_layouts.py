@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -206,3 +207,60 @@ def test_an_identity_in_two_splits_is_named():
     with pytest.raises(ValueError, match="identity b is in more than one split: test, train"):
         layouts.check_disjoint(table)
     layouts.check_disjoint(table[:2])
+
+
+def numbered(names, source="CelebA-HQ"):
+    return pd.DataFrame({"identity": [f"{source}/{name}" for name in names], "method": source})
+
+
+def test_celeba_hq_is_split_25_000_to_2_500_in_the_same_way_on_every_machine_and_under_every_name():
+    table = pd.concat([numbered([f"{n:05}" for n in range(30_000)]), numbered(range(31_000), "ProGAN")])
+    table = table.assign(split=layouts.draw(table, [25_000, 2_500, 2_500], 0))
+    counts = table.groupby(["method", "split"]).size()
+    assert counts.to_dict() == {(m, s): n for m in ("CelebA-HQ", "ProGAN")
+                                for s, n in (("train", 25_000), ("val", 2_500), ("test", 2_500))}  # fmt: skip
+    photographs = table[table["method"] == "CelebA-HQ"]
+    test = sorted(photographs.loc[photographs["split"] == "test", "identity"].str.removeprefix("CelebA-HQ/"))
+    assert hashlib.sha256("\n".join(test).encode()).hexdigest().startswith("1f15b4779fd19311")
+    other = numbered([f"imgHQ{n:05}" for n in range(30_000)])
+    assert layouts.draw(other, [25_000, 2_500, 2_500], 0) == photographs["split"].tolist()
+    assert layouts.draw(other, [25_000, 2_500, 2_500], 1) != photographs["split"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("there", "counts", "wanted"),
+    [
+        (27_500, [25_000, 2_500, 2_500], [22_916, 2_291, 2_291]),
+        (12, [25_000, 2_500, 2_500], [10, 1, 1]),
+        (6, [25_000, 2_500, 2_500], [4, 1, 1]),
+        (3_000, [0, 0, 2_500], [0, 0, 2_500]),
+        (40, [0, 0, 2_500], [0, 0, 40]),
+    ],
+)
+def test_a_source_with_fewer_images_keeps_the_shares_and_never_lacks_a_split(there, counts, wanted):
+    splits = layouts.draw(numbered(range(there)), counts, 0)
+    assert [splits.count(split) for split in layouts.SPLITS] == wanted
+
+
+def test_counts_of_a_data_set_are_drawn_from_its_folder_and_what_is_not_needed_is_left_out(tmp_path):
+    data_set = sources(tmp_path).replace(counts=[20, 2, 4])
+    table = layouts.images(data_set, seed=0)
+    assert table.groupby(["method", "split"]).size().to_dict() == {
+        (m, s): n for m in ("CelebA-HQ", "ProGAN") for s, n in (("train", 20), ("val", 2), ("test", 4))
+    }
+    assert table.groupby("identity")["split"].nunique().max() == 1, "both photographs of a person"
+    (tmp_path / "splits").mkdir()
+    for split in layouts.SPLITS:
+        names = [f"{m}/{file.name}" for m in ("CelebA-HQ", "ProGAN") for file in (tmp_path / m).iterdir()]
+        (tmp_path / f"splits/{split}.json").write_text(json.dumps(names if split == "test" else []))
+    assert set(layouts.images(data_set, seed=0)["split"]) == {"test"}, "lists decide where there are any"
+
+
+def test_a_real_and_a_fake_image_of_one_name_are_drawn_into_one_split(tmp_path):
+    for kind, count in (("real", 30), ("fake", 50)):
+        for number in range(count):
+            write_png(tmp_path / kind / f"{number:03}.png", PIXEL)
+    data_set = DataSet(layout="folders", root=str(tmp_path), counts=[16, 4, 8])
+    table = layouts.images(data_set, seed=0)
+    assert table.groupby(["method", "split"]).size().unstack().nunique().eq(1).all()
+    assert table.groupby("identity")["split"].nunique().max() == 1

@@ -5,8 +5,10 @@ import pytest
 
 from lib import paths
 from lib.data import perturb
-from lib.pel import score, testing, train
+from lib.params import ParamsError
+from lib.pel import score, sets, testing, train
 from lib.pel.sets import FaceSets
+from lib.training import checkpoints
 
 
 @pytest.fixture
@@ -93,3 +95,31 @@ def test_a_full_run_removes_what_a_removed_detector_left_and_a_partial_one_nothi
     assert all(file.is_file() for file in left)
     score.main([])
     assert [file.is_file() for file in left] == [False, False, True]
+
+
+def test_a_set_with_a_size_of_its_own_is_learned_at_that_size_and_tests_follow_their_detector(
+    face_settings, monkeypatch
+):
+    elsewhere = face_settings.data.cross_forged[0].replace(size=32)
+
+    settings = face_settings.replace(
+        data=face_settings.data.replace(cross_forged=[elsewhere.replace(root=face_settings.data.forged.root)]),
+        pel_detectors=face_settings.pel_detectors.replace(train_on=["WildDeepfake"]),
+    )
+    monkeypatch.setattr(sets, "set_name", lambda each: "WildDeepfake" if each.size else "own")
+    given = FaceSets(settings.data, settings.faces, settings.pel_detectors, settings.seed)
+    seen = []
+    images = testing.FaceImages
+    monkeypatch.setattr(testing, "FaceImages", lambda table, size: seen.append(size) or images(table, size))
+    score.run("Xception", given, settings.pel, settings.pel_detectors)
+    config = {name: checkpoints.config(checkpoints.file(f"pel/{name}"))
+              for name in ("Xception", "Xception_WildDeepfake")}  # fmt: skip
+    assert {name: config[name]["faces"]["size"] for name in config} == {"Xception": 64, "Xception_WildDeepfake": 32}
+    assert seen == [64, 64, 64, 32, 32, 32], "two tests and the changes, for each training set"
+
+
+def test_face_images_that_would_be_enlarged_are_refused(face_settings):
+    large = face_settings.faces.replace(size=128)
+    given = FaceSets(face_settings.data, large, face_settings.pel_detectors, face_settings.seed)
+    with pytest.raises(ParamsError, match=r"^own: the images of .*/own are of 64 px and would be enlarged to 128"):
+        given.table("own")

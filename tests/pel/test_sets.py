@@ -47,6 +47,7 @@ def test_several_processes_do_not_cut_the_same_faces_at_once(face_settings, monk
 
     monkeypatch.setattr(pel_sets.accelerate, "PartialState", State)
     monkeypatch.setattr(pel_sets.data_faces, "prepare", lambda data_set, faces, seed: list(waiting))
+    monkeypatch.setattr(pel_sets.check, "between", lambda named, size: None)
     sets = face_sets(face_settings)
     sets.cut()
     assert sets.tables == {"own": ["the others"], "elsewhere": ["the others"]}

@@ -35,7 +35,8 @@ def main(arguments=None):
     some.add_argument("--out", type=Path, required=True, help="folder to write")
     draw = command("images", "make data/CelebA-HQ, photographs beside generated faces", True)
     draw.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
-    more = command("sets", "draw the further test sets of Beyond the Spectrum", True)
+    more = command("sets", "draw the further test sets of Beyond the Spectrum")
+    more.add_argument("--weights", type=Path, help="of generators (more_fakes.weights of params.yaml)")
     more.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(sets.SETS)} (all)")
     more.add_argument("--out", type=Path, default=sets.GENERATED, help="folder to write (%(default)s)")
     given = parser.parse_args(arguments)
@@ -70,8 +71,7 @@ def run(given, params):
         for name in given.names:
             one_of("NAME", name, sets.SETS)
         given.out.mkdir(parents=True, exist_ok=True)  # the pipeline wants the folder, even an empty one
-        names = given.names or sets.SETS
-        for line in sets.draw_all(names, params.more_fakes, params.seed, given.out, given.weights):
+        for line in sets.draw_all(given.names or sets.SETS, params.more_fakes, params.seed, given.out, given.weights):
             print(line)
 
 

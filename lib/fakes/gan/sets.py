@@ -44,8 +44,16 @@ def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS):
     return out / name
 
 
-def draw_all(names, settings, seed, out=GENERATED, weights=images.WEIGHTS):
-    """Write the sets and yield a line for each: what was drawn, or which weights are missing and what makes them."""
+def draw_all(names, settings, seed, out=GENERATED, weights=None):
+    """Write the sets and yield a line for each: what was drawn, or which weights are missing and what makes them.
+
+    settings: the section `more_fakes`; weights: folder of the generators, `settings.weights` if None. Where that names
+    none, as at the paper's scale, nothing is drawn: the bundled generators draw small grey faces.
+    """
+    weights = weights or (settings.weights and paths.resolve(settings.weights))
+    if not weights:
+        yield "nothing is drawn: more_fakes.weights names no generators; name folders of ready images in test_sets"
+        return
     for name in names:
         needed = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in SETS[name][-1].values()}
         missing = {paths.show(path): command for path, command in needed.items() if not path.is_file()}

@@ -89,7 +89,7 @@ def test_one_photograph_of_a_person_in_another_split_is_a_leak(tmp_path):
 def test_the_same_file_under_two_names_in_two_splits_is_a_leak_and_other_files_of_its_length_are_none(tmp_path):
     noise = np.random.default_rng(0)
     for person in range(30):
-        write_png(tmp_path / "real" / f"{person:03d}.png", noise.integers(0, 2, (2, 2, 3), np.uint8))
+        write_png(tmp_path / "real" / f"{person:03d}.png", noise.integers(0, 2, (9, 9, 3), np.uint8))
         write_png(tmp_path / "fake" / f"x{person:03d}.png", np.full((9, 9, 3), person, np.uint8))
     assert not [line for line in check("folders", tmp_path)[1] if "/fake/" in line]
     for person in range(30):

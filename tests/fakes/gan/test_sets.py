@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib import paths
+from lib import params, paths
 from lib.data import image, layouts
 from lib.fakes import orl
 from lib.fakes.gan import sets, stargan2, train, translate
@@ -143,3 +143,14 @@ def test_generators_of_different_sizes_make_no_set(weights, tmp_path):
         train.write_weights(generator, path, architecture=name.split("_")[0])
     with pytest.raises(ValueError, match=r"^weights: .* different sizes"):
         sets.draw("FFHQ", SETTINGS, 0, tmp_path / "out", tmp_path)
+
+
+def test_without_generators_of_one_s_own_nothing_is_drawn_at_the_paper_s_scale(tmp_path, capsys, monkeypatch):
+    paper = params.read("paper").more_fakes
+    monkeypatch.setattr(sets, "draw", lambda *given: pytest.fail("small grey faces were drawn"))
+    wanted = "nothing is drawn: more_fakes.weights names no generators; name folders of ready images in test_sets"
+    assert list(sets.draw_all(sets.SETS, paper, 0, tmp_path)) == [wanted]
+    named = paper.replace(weights=str(tmp_path / "mine"))
+    lines = list(sets.draw_all(["FFHQ"], named, 0, tmp_path))
+    assert "FFHQ: not drawn, for want of" in lines[0] and "mine/stylegan_others.safetensors" in lines[0]
+    assert paths.resolve(params.read("bundled").more_fakes.weights) == sets.images.WEIGHTS
