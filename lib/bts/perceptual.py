@@ -9,6 +9,7 @@ from torchvision.models import vgg
 
 from lib.backbones.efficientnet import create_efficientnet
 from lib.bts.re_synthesizer import box_mean
+from lib.ops.precision import float32
 from lib.training.device import device
 
 CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
@@ -38,6 +39,7 @@ class Perceptual(nn.Module):
     def train(self, mode=True):
         return super().train(False)
 
+    @float32  # because residuals and losses are small differences of its features
     def forward(self, rgb):
         if self.name == "efficientnet_lite0":
             stages = self.network.forward_intermediates((rgb - 0.5) / 0.5, intermediates_only=True)
