@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lib.backbones.imagenet import normalise
 from lib.backbones.xception import Trunk
 from lib.detectors import Detector, check_rgb, register
 from lib.ops.dct import dct_basis, dct_matrix
@@ -140,7 +141,7 @@ class F3Net(Detector):
 
     def forward(self, rgb):
         check_rgb(rgb, self.size)
-        maps = [self.decomposition(2 * rgb - 1)] if "fad" in self.trunks else []
+        maps = [self.decomposition(normalise(rgb, self.trunks["fad"]))] if "fad" in self.trunks else []
         maps += [self.statistics(rgb)] if "lfs" in self.trunks else []
         for number, parts in enumerate(zip(*(trunk.parts() for trunk in self.trunks.values()), strict=True)):
             maps = [part(x) for part, x in zip(parts, maps, strict=True)]

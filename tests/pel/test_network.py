@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from lib import ops
-from lib.backbones.efficientnet import create_efficientnet
+from lib.backbones.efficientnet import create_efficientnet, create_trunk
 from lib.ops.dct import compose
+from lib.pel import network
 from lib.pel.network import PEL, ChannelAttention, Enhancement, MutualEnhancement, NoiseEnhancement, loss
 
 LITE, B4 = "tf_efficientnet_lite0", "tf_efficientnet_b4"
@@ -218,7 +219,14 @@ def test_a_wrong_image_shape_gets_one_line_that_names_it(shape):
         lite()(torch.rand(shape))
 
 
-def test_the_frequency_stream_starts_as_the_pretrained_network():
+@pytest.mark.parametrize("normal", [{}, {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}])
+def test_the_frequency_stream_starts_as_the_pretrained_network_whatever_images_that_expects(normal, monkeypatch):
+    def trunk(name, pretrained):
+        made = create_trunk(name, pretrained)
+        made.pretrained_cfg = {**made.pretrained_cfg, **normal}
+        return made
+
+    monkeypatch.setattr(network, "create_trunk", trunk)
     model = PEL(LITE).eval()
     rgb = torch.rand(2, 3, 64, 64)
     model.standardise_frequencies(torch.rand(4, 3, 64, 64))
