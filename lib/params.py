@@ -20,6 +20,7 @@ Natural = Annotated[int, Field(ge=0)]  # 0: none, or no limit
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]  # weights of losses
 Share = Annotated[float, Field(gt=0, lt=1)]
+Block = Annotated[int, Field(ge=0, le=7)]  # of an EfficientNet: 0 is the stem, 1 .. 7 the MBConv stages
 Backbone = Annotated[str, Field(pattern=r"\.|^tf_efficientnet_lite0$")]  # a tag, but for those that ship
 Compression = Literal["raw", "c23", "c40"]
 Layout = Literal["FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
@@ -134,7 +135,7 @@ Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 Training = section("Training", warmup_epochs=Natural, decay_at=list[Share], weight_decay=NotNegative, **BUDGET)
 Pel = section(
     "Pel", backbone=Backbone, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],
-    training=Training,
+    literal_init=bool, noise_after=list[Block], enhance_after=list[Block], training=Training,
 )  # fmt: skip
 PelDetectors = section(
     "PelDetectors",

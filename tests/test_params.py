@@ -91,6 +91,9 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
             r"^pel_detectors\.training\.decay_at\[0\]: has to be less than 1, has 12",
         ),
         ("ablations.training.decay_at", [0.0], r"^ablations\.training\.decay_at\[0\]: has to be greater than 0, has 0"),
+        ("pel.noise_after", [1, 8], r"^pel\.noise_after\[1\]: has to be less than or equal to 7, has 8$"),
+        ("pel.enhance_after", 2, r"^pel\.enhance_after: needs a list, has 2$"),
+        ("pel.literal_init", "no", r"^pel\.literal_init: needs bool, has 'no'$"),
         (
             "pel.paper.backbone",
             "tf_efficientnet_b4",

@@ -226,8 +226,7 @@ def loss(model, batch):
 
 @register("PEL", "pel", PEL, loss)
 def options(pel, **changes):
-    return {"backbone": pel.backbone, "pretrained": pel.pretrained, "stride": pel.stride,
-            "frequency_start": pel.frequency_start, **changes}  # fmt: skip
+    return {**pel.model_dump(exclude={"training"}), **changes}
 
 
 @register("RGB", "pel", PEL, loss)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lib import ops
+from lib import detectors, ops, params
 from lib.backbones.efficientnet import create_efficientnet, create_trunk
 from lib.ops.dct import compose
 from lib.pel import network
@@ -120,6 +120,15 @@ def test_the_other_readings_run():
     assert lite(noise_after=(0, 1), enhance_after=range(1, 8), literal_init=True)(rgb).shape == (2,)
     assert lite(stride=1)(rgb).shape == (2,)
     assert PEL("efficientnet_b0", pretrained=False)(rgb).shape == (2,)
+
+
+def test_where_the_enhancements_stand_and_how_they_start_is_read_from_params_yaml():
+    pel = params.load("bundled").pel.replace(pretrained=False, noise_after=[0], enhance_after=[7], literal_init=True)
+    model, _ = detectors.entry("PEL").make(0, 64, pel=pel)
+    behind = {i: {type(m) for m in e.modules()} for i, e in enumerate(model.enhancements)}
+    assert [i for i, kinds in behind.items() if NoiseEnhancement in kinds] == [0]
+    assert [i for i, kinds in behind.items() if {ChannelAttention, MutualEnhancement} <= kinds] == [7]
+    assert model.enhancements[0].alone[0][0].weight.any(), "not the literal start"
 
 
 def test_channel_attention_is_equation_4():
