@@ -16,6 +16,8 @@ from lib.data import roots
 from lib.sections import Count, Natural, NotNegative, ParamsError, Positive, Share, build, one_of, section
 
 SCALES = ("smoke", "bundled", "paper")
+Block = Annotated[int, Field(ge=0, le=7)]  # of an EfficientNet: 0 is the stem, 1 .. 7 the MBConv stages
+Backbone = Annotated[str, Field(pattern=r"\.|^tf_efficientnet_lite0$")]  # a tag, but for those that ship
 Compression = Literal["raw", "c23", "c40"]
 Layout = Literal["FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
                  "DFDC-40-49", "CelebA-HQ", "FFHQ", "folders"]  # fmt: skip
@@ -76,21 +78,16 @@ TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=Data
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
 # PEL, the networks that its tables compare, and its ablations; all trained with the same kind of budget.
-Training = section(
-    "Training",
-    lambda s: not all(0 < share < 1 for share in s.decay_at)
-    and f"decay_at: {s.decay_at} are not shares of the epochs, between 0 and 1",
-    warmup_epochs=Natural, decay_at=list[float], weight_decay=NotNegative, **BUDGET,
-)  # fmt: skip
+Training = section("Training", warmup_epochs=Natural, decay_at=list[Share], weight_decay=NotNegative, **BUDGET)
 Pel = section(
-    "Pel", backbone=str, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],
-    training=Training,
+    "Pel", backbone=Backbone, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],
+    literal_init=bool, noise_after=list[Block], enhance_after=list[Block], training=Training,
 )  # fmt: skip
 PelDetectors = section(
     "PelDetectors",
     lambda s: s.pretrained and s.width != 1 and f"width: ImageNet weights exist for width 1, not {s.width}",
     train_on=list[Literal["FF++(HQ)", "FF++(LQ)", "WildDeepfake"]], width=Annotated[float, Field(gt=0, le=1)],
-    pretrained=bool, attention_backbone=str, attention_maps=Count, texture_stage=Natural, limit=Natural,
+    pretrained=bool, attention_backbone=Backbone, attention_maps=Count, texture_stage=Natural, limit=Natural,
     curve_images=Natural, training=Training,
 )  # fmt: skip
 Ablations = section(

@@ -107,7 +107,7 @@ def networks(params):
         for key, name, needed in (
             ("pel.backbone", pel.backbone, pel.pretrained),
             ("pel_detectors.attention_backbone", others.attention_backbone, pel.pretrained),
-            ("pel_detectors.pretrained", "legacy_xception", others.pretrained),
+            ("pel_detectors.pretrained", "legacy_xception.tf_in1k", others.pretrained),
             ("bts_detectors.gram_pretrained", "resnet18", bts.gram_pretrained),
             ("re_synthesizer.perceptual", "vgg19", params.re_synthesizer.perceptual == "vgg19"),
         )

@@ -12,7 +12,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]  # weights of losses
 Share = Annotated[float, Field(gt=0, lt=1)]
 TYPES = {"int_type": "needs int", "float_type": "needs float", "bool_type": "needs bool", "string_type": "needs str",
-         "list_type": "needs a list", "model_type": "needs a section of keys"}  # fmt: skip
+         "list_type": "needs a list", "model_type": "needs a section of keys", "string_pattern_mismatch":
+         "needs the tag of its weights, such as tf_efficientnet_b4.ap_in1k (see timm.list_pretrained)"}  # fmt: skip
 
 
 class ParamsError(ValueError):

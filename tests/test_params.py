@@ -38,7 +38,8 @@ def test_the_repository_s_own_file_is_valid_at_every_scale(edited):
 
 def test_one_switch_selects_the_paper_s_numbers(edited):
     paper, bundled = edited("scale", "paper"), edited("scale", "bundled")
-    assert (paper.pel.backbone, paper.faces.size, paper.faces.frames_per_video) == ("tf_efficientnet_b4", 320, 50)
+    assert (paper.faces.size, paper.faces.frames_per_video) == (320, 50)
+    assert paper.pel.backbone == "tf_efficientnet_b4.ap_in1k"
     assert (paper.re_synthesizer.num_blocks, paper.re_synthesizer.num_layers, paper.re_synthesizer.num_features) == (
         16,
         8,
@@ -78,23 +79,28 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         ),
         ("data.generated.root", "data/nothing", r"^data\.generated\.root: no folder at data/nothing: run `dvc pull`"),
         ("re_synthesizer.stage_weights", [1.0], r"^re_synthesizer\.stage_weights: needs 6 numbers"),
-        (
-            "pel.training.decay_at",
-            [1.5],
-            r"^pel\.training\.decay_at: \[1\.5\] are not shares of the epochs, between 0 and 1$",
-        ),
+        ("pel.training.decay_at", [1.5], r"^pel\.training\.decay_at\[0\]: has to be less than 1, has 1\.5$"),
         # found at the bundled scale, too
-        ("pel.paper.training.decay_at", [1.5], r"^pel\.training\.decay_at: \[1\.5\] are not shares"),
+        ("pel.paper.training.decay_at", [1.5], r"^pel\.training\.decay_at\[0\]: has to be less than 1"),
         ("pel.frequency_start", "zero", r"^pel\.frequency_start: 'zero' is not one of pretrained, random$"),
         (
             "pel_detectors.training.decay_at",
             [12],
-            r"^pel_detectors\.training\.decay_at: \[12\.0\] are not shares of the epochs",
+            r"^pel_detectors\.training\.decay_at\[0\]: has to be less than 1, has 12",
+        ),
+        ("ablations.training.decay_at", [0.0], r"^ablations\.training\.decay_at\[0\]: has to be greater than 0, has 0"),
+        ("pel.noise_after", [1, 8], r"^pel\.noise_after\[1\]: has to be less than or equal to 7, has 8$"),
+        ("pel.enhance_after", 2, r"^pel\.enhance_after: needs a list, has 2$"),
+        ("pel.literal_init", "no", r"^pel\.literal_init: needs bool, has 'no'$"),
+        (
+            "pel.paper.backbone",
+            "tf_efficientnet_b4",
+            r"^pel\.backbone: needs the tag of its weights, such as tf_\w+_b4\.ap_in1k",
         ),
         (
-            "ablations.training.decay_at",
-            [0.0],
-            r"^ablations\.training\.decay_at: \[0\.0\] are not shares of the epochs",
+            "pel_detectors.attention_backbone",
+            "tf_efficientnet_lite1",
+            r"^pel_detectors\.attention_backbone: needs the tag",
         ),
         ("test_sets.R.layout", "CelebaHQ", r"^test_sets\.R\.layout: .* did you mean CelebA-HQ\?$"),
         ("scenes.church.layout", "folder", r"^scenes\.church\.layout: .* did you mean folders\?$"),

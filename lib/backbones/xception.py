@@ -8,6 +8,7 @@ from torch import nn
 
 from lib.backbones.imagenet import fetching
 
+WEIGHTS = "legacy_xception.tf_in1k"  # of timm: ImageNet-1k alone
 # Block: channels out, separable convolutions, stride; block 12 grows in its last convolution.
 BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2))
 
@@ -15,6 +16,7 @@ BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 
 class Trunk(nn.Module):
     """Xception without its classifier: float (N, in_channels, H, W) -> (N, num_features, h, w), from 299: 10 x 10.
 
+    Images are to be normalised by `imagenet.normalise`.
     width: share of the channels, rounded to multiples of 8 (1 is the paper's); stem_stride: of the first convolution.
     pretrained: ImageNet weights, at width 1 only; those of the first convolution are repeated over `in_channels`, a
     multiple of 3, and divided by the number of repetitions.
@@ -44,6 +46,7 @@ class Trunk(nn.Module):
             setattr(self, f"block{number}", block)
             self.channels.append(slim(out_channels))
         self.num_features = slim(2048)
+        self.pretrained_cfg = timm.get_pretrained_cfg(WEIGHTS).to_dict()
         self.conv3, self.bn3 = SeparableConv2d(self.channels[-1], slim(1536), 3, padding=1), nn.BatchNorm2d(slim(1536))
         self.conv4 = SeparableConv2d(slim(1536), self.num_features, 3, padding=1)
         self.bn4 = nn.BatchNorm2d(self.num_features)
@@ -83,6 +86,6 @@ class Shortcut(nn.Conv2d):
 
 def _imagenet_weights(in_channels):
     with fetching("Xception", "train from random weights with pretrained set to False"):
-        weights = timm.create_model("legacy_xception", pretrained=True, num_classes=0).state_dict()
+        weights = timm.create_model(WEIGHTS, pretrained=True, num_classes=0).state_dict()
     copies = in_channels // 3
     return {**weights, "conv1.weight": weights["conv1.weight"].repeat(1, copies, 1, 1) / copies}

@@ -8,7 +8,9 @@ from torch.utils.data import DataLoader
 from torchvision.models import vgg
 
 from lib.backbones.efficientnet import create_efficientnet
+from lib.backbones.imagenet import normalise
 from lib.bts.re_synthesizer import box_mean
+from lib.ops.precision import float32
 from lib.training.device import device
 
 CHANNELS = {"vgg19": (64, 128, 256, 512, 512), "efficientnet_lite0": (16, 24, 40, 112, 320)}
@@ -21,8 +23,8 @@ class Perceptual(nn.Module):
 
     vgg19 (the paper's): relu1_1 .. relu5_1 at strides 1, 2, 4, 8, 16; rgb is not normalised, as in the released code.
     efficientnet_lite0 (ours, because its weights are installed with the project): the last block of each resolution,
-    strides 2, 4, 8, 16, 32; rgb is normalised with mean 0.5 and standard deviation 0.5, as its weights expect, and each
-    stage is divided by LITE0_SCALE, because its large numbers would outweigh the pixels in Eq. 3.
+    strides 2, 4, 8, 16, 32; rgb is normalised as its weights expect, and each stage is divided by LITE0_SCALE, because
+    its large numbers would outweigh the pixels in Eq. 3.
     rgb: (N,3,H,W) in [0,1]. Returns five tensors (N,CHANNELS[name][i],H/stride,W/stride).
     Raises ValueError for another name, RuntimeError if the weights cannot be loaded. Source: BTS section 3.2.
     """
@@ -38,9 +40,10 @@ class Perceptual(nn.Module):
     def train(self, mode=True):
         return super().train(False)
 
+    @float32  # because residuals and losses are small differences of its features
     def forward(self, rgb):
         if self.name == "efficientnet_lite0":
-            stages = self.network.forward_intermediates((rgb - 0.5) / 0.5, intermediates_only=True)
+            stages = self.network.forward_intermediates(normalise(rgb, self.network), intermediates_only=True)
             return [stage / scale for stage, scale in zip(stages, LITE0_SCALE, strict=True)]
         stages, x = [], rgb
         for index, layer in enumerate(self.network):

@@ -6,11 +6,14 @@ import math
 import torch
 import torch.nn.functional as F
 
+from lib.ops.precision import float32
+
 # JPEG, full range, on [0, 1]: rows Y, Cb, Cr; columns R, G, B.
 RGB_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 YCBCR_OFFSET = (0.0, 128 / 255, 128 / 255)
 
 
+@float32
 def sliding_dct(rgb, stride=2, padding=3):
     """Return the 192 maps of an image, one for each colour channel and DCT frequency of an 8x8 window.
 
@@ -27,23 +30,23 @@ def sliding_dct(rgb, stride=2, padding=3):
     return F.conv2d(F.pad(rgb, (padding,) * 4, mode="reflect"), kernel, offset, stride=stride)
 
 
+@float32
 def frequency_stem(rgb, weight, bias=None, stride=2, padding=3):
     """Return `sliding_dct` mixed by a 1x1 convolution, without making the 192 maps.
 
     Colour conversion, DCT and mixing are linear: together they are one convolution with O kernels of 3x8x8, composed
-    from `weight` at each call. Gradients reach `rgb`, `weight` and `bias`. Under autocast only the convolution has the
-    lower precision.
+    from `weight` at each call. Gradients reach `rgb`, `weight` and `bias`.
     weight: (O, 192) or (O, 192, 1, 1); bias: (O,) or None; the rest, errors and sizes as in `sliding_dct`.
     Returns float (N, O, H/2, W/2) by default. Source: the same section of PEL, x_freq.
     """
     _check(rgb, stride, padding)
-    with torch.autocast(rgb.device.type, enabled=False):
-        kernel, shift = compose(weight, bias)
+    kernel, shift = compose(weight, bias)
     # With so few input channels, channels_last is the faster format, the copy of the image included.
     rgb, kernel = (x.contiguous(memory_format=torch.channels_last) for x in (rgb, kernel))
     return F.conv2d(F.pad(rgb, (padding,) * 4, mode="reflect"), kernel, shift, stride=stride)
 
 
+@float32
 def frequency_stem_ref(rgb, weight, bias=None, stride=2, padding=3):
     """Compute `frequency_stem` as the paper writes it: the 192 maps, then the 1x1 convolution."""
     return F.conv2d(sliding_dct(rgb, stride, padding), weight.reshape(len(weight), 192, 1, 1), bias)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lib.ops.dct import dct_matrix
+from lib.ops.precision import float32
 
 EPSILON = 1e-8
 
@@ -51,6 +52,7 @@ def azimuthal_profile(grey, centre="grid"):
     return ring_mean(20 * np.log(np.abs(np.fft.fft2(grey)) + EPSILON), centre)
 
 
+@float32
 def azimuthal_profile_torch(grey, centre="grid"):
     """Return `azimuthal_profile` of a float tensor, differentiable: (N, S, S) -> (N, rings).
 
@@ -107,6 +109,7 @@ def equalize_image(image, spectrum):
     return np.moveaxis(np.rint(255 * equalized).astype(np.uint8), 0, -1)
 
 
+@float32
 def fft_features(rgb):
     """Return what the FFT-2d detector sees: ln(|FFT| + 1e-3) of each channel, in [-1, 1].
 
@@ -114,18 +117,20 @@ def fft_features(rgb):
     image and channel become -1 and 1, and what lies outside is clipped.
     Source: Zhang et al., "Detecting and Simulating Artifacts in GAN Fake Images" (2019), as released.
     """
-    log = (torch.fft.fft2(rgb.float()).abs() + 1e-3).log()
+    log = (torch.fft.fft2(rgb).abs() + 1e-3).log()
     at = log.new_tensor([0.05, 0.95])
     low, high = torch.stack([torch.quantile(image.flatten(1), at, dim=1) for image in log], 1)[..., None, None]
     return (2 * (log - low) / (high - low).clamp_min(EPSILON) - 1).clamp(-1, 1)
 
 
+@float32
 def dct2(images):
     """Return the orthonormal DCT-II of whole images (..., H, W): one coefficient a frequency, (0, 0) first."""
     rows, columns = (_dct_matrix(side, images.dtype, images.device) for side in images.shape[-2:])
     return rows @ images @ columns.T
 
 
+@float32
 def log_dct(rgb):
     """Return ln(|DCT| + 1e-12) of rgb (N, 3, H, W) in [0, 1], taken at 0 .. 255: the same shape.
 

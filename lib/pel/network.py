@@ -11,6 +11,7 @@ from torch import nn
 
 from lib import ops
 from lib.backbones.efficientnet import create_trunk, out_channels
+from lib.backbones.imagenet import normalise
 from lib.detectors import Detector, check_rgb, register
 from lib.ops import dct
 from lib.ops.denoise import DENOISERS
@@ -102,8 +103,9 @@ class Enhancement(nn.Module):
 class PEL(Detector):
     """Progressive enhancement learning: rgb float (N, 3, H, W) in [0, 1], even H and W -> logits (N,), high = fake.
 
-    backbone: any EfficientNet of timm with 7 stages; pretrained: start from its ImageNet weights (new layers are
-    random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two modules.
+    backbone: any EfficientNet of timm with 7 stages, by the tag of its weights; pretrained: start from these (new
+    layers are random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two
+    modules.
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
     almost H x W, then stride 2). noise_after: the blocks that a noise block follows; enhance_after: the blocks that
     channel attention and mutual enhancement follow; block 0 is the stem, 1 .. 7 are the MBConv stages.
@@ -114,7 +116,7 @@ class PEL(Detector):
     Raises ValueError for an argument that does not fit, RuntimeError if the ImageNet weights cannot be loaded.
     """
 
-    def __init__(self, backbone="tf_efficientnet_b4", pretrained=True, streams=STREAMS, self_enhancement=True,
+    def __init__(self, backbone="tf_efficientnet_b4.ap_in1k", pretrained=True, streams=STREAMS, self_enhancement=True,
                  mutual_enhancement=True, stride=2, drop_rate=0.4, noise_after=(1, 2), enhance_after=(2, 3, 4, 5, 6),
                  literal_init=False, frequency_start="pretrained", denoiser="median", kernel_size=3):  # fmt: skip
         super().__init__()
@@ -166,19 +168,20 @@ class PEL(Detector):
 
     @torch.no_grad()
     def _repeat_first_layer(self, stem):
-        """Make the first frequency maps equal to `stem(2 * rgb - 1)`, and let conv_stem pass on only these maps.
+        """Make the first frequency maps equal to `stem` of the normalised image; conv_stem passes on only these maps.
 
         This is possible because a window of 8x8 pixels contains all pixels that the filter of `stem` in its middle
         reads; at the border, three reflected pixels are added to the image.
         """
         count, _, *sides = stem.weight.shape
+        mean, std = (torch.tensor(self.trunks["freq"].pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
         first = 3 if isinstance(stem, Conv2dSame) else 3 - stem.padding[0]
         wanted = torch.zeros(count, 3, 8, 8, dtype=torch.float64)
-        wanted[:, :, first : first + sides[0], first : first + sides[1]] = 2 * stem.weight
+        wanted[:, :, first : first + sides[0], first : first + sides[1]] = stem.weight / std
         kernels, offset = dct.dct_filters(torch.float64)
         weight = torch.linalg.solve(kernels.flatten(1).T, wanted.flatten(1).T).T  # weight @ kernels = wanted
         self.frequency_stem.weight[:count] = weight[..., None, None]
-        self.frequency_stem.bias[:count] = -stem.weight.sum((1, 2, 3)) - weight @ offset
+        self.frequency_stem.bias[:count] = -(stem.weight * (mean / std)).sum((1, 2, 3)) - weight @ offset
         passing = self.trunks["freq"].conv_stem.weight
         passing.zero_()[range(count), range(count), sides[0] // 2, sides[1] // 2] = 1
         self.repeated = count
@@ -212,7 +215,7 @@ class PEL(Detector):
 
     def _input(self, rgb, stream):
         if stream == "rgb":
-            return 2 * rgb - 1  # the backbones expect mean and std 0.5
+            return normalise(rgb, self.trunks[stream])
         return ops.frequency_stem(rgb, self.frequency_stem.weight, self.frequency_stem.bias, self.stride)
 
 
@@ -223,8 +226,7 @@ def loss(model, batch):
 
 @register("PEL", "pel", PEL, loss)
 def options(pel, **changes):
-    return {"backbone": pel.backbone, "pretrained": pel.pretrained, "stride": pel.stride,
-            "frequency_start": pel.frequency_start, **changes}  # fmt: skip
+    return {**pel.model_dump(exclude={"training"}), **changes}
 
 
 @register("RGB", "pel", PEL, loss)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from lib.backbones.imagenet import normalise
 from lib.data import face_detectors
 from lib.data.image import read_image, resize
 from lib.detectors import check_rgb, register
@@ -41,7 +42,7 @@ class ADDNet(xception.Xception):
         shape = (len(rgb), 1, *rgb.shape[2:])
         if mask is not None and mask.shape != shape:
             raise ValueError(f"mask: needs shape {shape}, has {tuple(mask.shape)}")
-        x = self._masked(2 * rgb - 1, mask)
+        x = self._masked(normalise(rgb, self.trunk), mask)
         for index, part in enumerate(self.trunk.parts()):
             x = part(x)
             if index < MASKED_PARTS:

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lib.backbones.imagenet import normalise
 from lib.backbones.xception import Trunk
 from lib.detectors import Detector, check_rgb, register
 from lib.ops.dct import dct_basis, dct_matrix
+from lib.ops.precision import float32
 from lib.rivals import xception
 
 STREAMS = ("fad", "lfs")
@@ -50,6 +52,7 @@ class FrequencyDecomposition(nn.Module):
         self.bands = Bands(size, [(0, low), (low, middle), (middle, 2 * size), (0, 2 * size)])
         self.register_buffer("dct", dct_matrix(size), persistent=False)
 
+    @float32  # the high frequencies are smaller than bfloat16's steps
     def forward(self, x):
         spectrum = self.dct @ x @ self.dct.T
         return (self.dct.T @ (spectrum[:, None] * self.bands()[:, None]) @ self.dct).flatten(1, 2)
@@ -73,6 +76,7 @@ class LocalStatistics(nn.Module):
         patterns = dct_basis(self.window, torch.float32)[:, None]
         self.register_buffer("patterns", patterns * (245 if released else 255), persistent=False)
 
+    @float32
     def forward(self, rgb):
         grey = (rgb * rgb.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
         magnitude = F.conv2d(grey, self.patterns, stride=self.stride, padding=self.padding).abs()
@@ -137,9 +141,8 @@ class F3Net(Detector):
 
     def forward(self, rgb):
         check_rgb(rgb, self.size)
-        with torch.autocast("cuda", enabled=False):  # the high frequencies are smaller than bfloat16's steps
-            maps = [self.decomposition(2 * rgb.float() - 1)] if "fad" in self.trunks else []
-            maps += [self.statistics(rgb.float())] if "lfs" in self.trunks else []
+        maps = [self.decomposition(normalise(rgb, self.trunks["fad"]))] if "fad" in self.trunks else []
+        maps += [self.statistics(rgb)] if "lfs" in self.trunks else []
         for number, parts in enumerate(zip(*(trunk.parts() for trunk in self.trunks.values()), strict=True)):
             maps = [part(x) for part, x in zip(parts, maps, strict=True)]
             if str(number) in self.mix:

@@ -33,7 +33,7 @@ def gram(x):
 
 
 class GramNet(Detector):
-    """rgb (N, 3, H, W) in [0, 1], of any size -> logits (N, 2): real, fake.
+    """rgb (N, 3, H, W) in [0, 1], of any size and, as released, not normalised -> logits (N, 2): real, fake.
 
     width: channels of the first stage, 64 in the paper (11,734,723 parameters); each further stage doubles them.
     pretrained: start from torchvision's ImageNet weights, which exist at width 64 alone.

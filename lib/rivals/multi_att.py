@@ -9,6 +9,7 @@ from torch import nn
 from torchvision.transforms.functional import gaussian_blur
 
 from lib.backbones.efficientnet import create_trunk, out_channels
+from lib.backbones.imagenet import normalise
 from lib.detectors import Detector, check_rgb, register
 
 ATTENTION_STAGE = 4  # of the 7 MBConv stages: b5 of the paper
@@ -118,12 +119,12 @@ class MultiAtt(Detector):
     def forward(self, rgb, label=None):
         check_rgb(rgb)
         if label is not None:
-            return self.losses(2 * rgb - 1, label)
-        real, fake = self._logits(2 * rgb - 1)[0].unbind(1)
+            return self.losses(normalise(rgb, self.trunk), label)
+        real, fake = self._logits(normalise(rgb, self.trunk))[0].unbind(1)
         return fake - real
 
     def losses(self, x, label):
-        """Return {"loss", ...} of x (N, 3, H, W) in [-1, 1] and label (N,), 1 = fake: the sum and its terms, WEIGHTS.
+        """Return {"loss", ...} of normalised x (N, 3, H, W) and label (N,), 1 = fake: the sum and its terms, WEIGHTS.
 
         hidden: cross-entropy of images in which one attention map hid what it saw; match: how much that changed the
         features of the other maps.
@@ -142,7 +143,7 @@ class MultiAtt(Detector):
 
     def attention_maps(self, rgb):
         """Return the attention maps (N, M, H/16, W/16) >= 0 of rgb (N, 3, H, W) in [0, 1]."""
-        return self._logits(2 * rgb - 1)[1]
+        return self._logits(normalise(rgb, self.trunk))[1]
 
     def _logits(self, x):
         """Return logits (N, 2): real, fake; attention maps (N, M, h, w); regional features (N, M, C) of length 1."""
@@ -169,7 +170,7 @@ class MultiAtt(Detector):
 def hide(x, attention, threshold=(0.4, 0.6), zoom=(3.0, 5.0), noise=0.1):
     """Blur each image where one of its attention maps looks (AGDA); returns the images and which maps, (N,).
 
-    x: (N, 3, H, W) in [-1, 1]; attention: (N, M, h, w) >= 0. A map is drawn with odds sqrt(1 + its sum), scaled to a
+    x: (N, 3, H, W), normalised; attention: (N, M, h, w) >= 0. A map is drawn with odds sqrt(1 + its sum), scaled to a
     maximum of 1 and sharpened by a random sigmoid. The blur, Gaussian and with noise, is done at half the size.
     Source: section 3.3 of the paper.
     """

@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import nn
 
+from lib.backbones.imagenet import normalise
 from lib.backbones.xception import Trunk
 from lib.detectors import Detector, check_rgb, register
 
@@ -21,7 +22,7 @@ class Xception(Detector):
 
     def forward(self, rgb):
         check_rgb(rgb)
-        return self.classifier(self.dropout(self.trunk(2 * rgb - 1).mean((2, 3))))[:, 0]
+        return self.classifier(self.dropout(self.trunk(normalise(rgb, self.trunk)).mean((2, 3))))[:, 0]
 
 
 def loss(model, batch):

@@ -91,7 +91,7 @@ def fit(
 
     accelerator = accelerate.Accelerator(
         cpu=not torch.cuda.is_available(),
-        mixed_precision="bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no",
+        mixed_precision="no",  # accelerate would leave its autocast in the network: other scores than from disk
         dataloader_config=accelerate.DataLoaderConfiguration(split_batches=True, even_batches=False),
     )
     if accelerator.device.type == "cuda":
@@ -139,7 +139,7 @@ def fit(
         sums, waited, began = {}, 0.0, time.perf_counter()
         for seconds, batch in _timed(loader):
             waited += seconds
-            with accelerator.autocast():
+            with lower_precision(accelerator.device):
                 losses = loss(wrapped, batch)
             losses = losses if isinstance(losses, dict) else {"loss": losses}
             accelerator.backward(losses["loss"])
@@ -188,6 +188,12 @@ def fit(
             file.unlink(missing_ok=True)
     accelerator.wait_for_everyone()
     return pd.read_csv(history_file)
+
+
+def lower_precision(device):
+    """Return the context of a loss: bfloat16 where a GPU has it, but for what lib.ops.precision keeps in float32."""
+    supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=supported)
 
 
 def finished(name, key):

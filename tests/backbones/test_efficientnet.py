@@ -19,8 +19,8 @@ def test_weights_that_cannot_be_had_are_named_with_a_way_out(monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(RuntimeError, match=r"tf_efficientnet_b4.*tf_efficientnet_lite0") as error:
-        create_efficientnet("tf_efficientnet_b4")
+    with pytest.raises(RuntimeError, match=r"tf_efficientnet_b4\.ap_in1k .*tf_efficientnet_lite0") as error:
+        create_efficientnet("tf_efficientnet_b4.ap_in1k")
     assert "\n" not in str(error.value)
 
 

@@ -78,11 +78,12 @@ def test_a_training_depends_on_its_own_network_and_on_no_other(learned, monkeypa
               "evaluation/predict.py", "training/device.py", "training/fit.py"}  # fmt: skip
     assert files("GramNet") == shared | {"backbones/imagenet.py", "backbones/resnet.py", "rivals/gram_net.py"}
     assert files("PRNU") == {"data/image.py", "data/items.py", "detectors.py", "rivals/prnu.py", "training/device.py"}
-    assert files("DCT-2d") == shared | {"backbones/resnet.py", "rivals/spectrum_2d.py", "ops/spectra.py", "ops/dct.py"}
+    assert files("DCT-2d") == shared | {"backbones/resnet.py", "rivals/spectrum_2d.py", "ops/spectra.py", "ops/dct.py",
+                                        "ops/precision.py"}  # fmt: skip
     assert files("SR") == files("SR+C")
     assert files("SR") - shared == {"backbones/resnet.py", "backbones/efficientnet.py", "backbones/imagenet.py",
                                     "bts/detector.py", "bts/perceptual.py", "bts/re_synthesizer.py",
-                                    "bts/residuals.py"}  # fmt: skip
+                                    "bts/residuals.py", "ops/precision.py"}  # fmt: skip
 
 
 def test_no_stage_left_for_sr_stages_is_one_clear_line(learned):

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from lib import ops
-from lib.backbones.efficientnet import create_efficientnet
+from lib import detectors, ops, params
+from lib.backbones.efficientnet import create_efficientnet, create_trunk
 from lib.ops.dct import compose
+from lib.pel import network
 from lib.pel.network import PEL, ChannelAttention, Enhancement, MutualEnhancement, NoiseEnhancement, loss
 
 LITE, B4 = "tf_efficientnet_lite0", "tf_efficientnet_b4"
@@ -121,6 +122,15 @@ def test_the_other_readings_run():
     assert PEL("efficientnet_b0", pretrained=False)(rgb).shape == (2,)
 
 
+def test_where_the_enhancements_stand_and_how_they_start_is_read_from_params_yaml():
+    pel = params.load("bundled").pel.replace(pretrained=False, noise_after=[0], enhance_after=[7], literal_init=True)
+    model, _ = detectors.entry("PEL").make(0, 64, pel=pel)
+    behind = {i: {type(m) for m in e.modules()} for i, e in enumerate(model.enhancements)}
+    assert [i for i, kinds in behind.items() if NoiseEnhancement in kinds] == [0]
+    assert [i for i, kinds in behind.items() if {ChannelAttention, MutualEnhancement} <= kinds] == [7]
+    assert model.enhancements[0].alone[0][0].weight.any(), "not the literal start"
+
+
 def test_channel_attention_is_equation_4():
     block, x = ChannelAttention(32), torch.randn(2, 32, 5, 6)
     first, second = (torch.nn.init.uniform_(block.mlp[i].weight, low, 0.1) for i, low in ((0, 0), (2, -0.1)))
@@ -218,7 +228,14 @@ def test_a_wrong_image_shape_gets_one_line_that_names_it(shape):
         lite()(torch.rand(shape))
 
 
-def test_the_frequency_stream_starts_as_the_pretrained_network():
+@pytest.mark.parametrize("normal", [{}, {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}])
+def test_the_frequency_stream_starts_as_the_pretrained_network_whatever_images_that_expects(normal, monkeypatch):
+    def trunk(name, pretrained):
+        made = create_trunk(name, pretrained)
+        made.pretrained_cfg = {**made.pretrained_cfg, **normal}
+        return made
+
+    monkeypatch.setattr(network, "create_trunk", trunk)
     model = PEL(LITE).eval()
     rgb = torch.rand(2, 3, 64, 64)
     model.standardise_frequencies(torch.rand(4, 3, 64, 64))

@@ -307,3 +307,17 @@ def test_the_files_of_a_training_can_be_read_by_a_colleague(outputs):
     os.umask(mask)
     for file in (outputs / "checkpoints/line.safetensors", outputs / "history/line.csv"):
         assert file.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_network_scores_the_same_fresh_from_its_training_as_loaded_from_disk(outputs, monkeypatch):
+    monkeypatch.setattr("lib.training.fit.lower_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
+    model, loaded, dtypes, numbers = linear(), linear(), set(), torch.rand(9, 1)
+
+    def low(model, batch):
+        dtypes.add(model(batch).dtype)
+        return squared(model, batch)
+
+    fit(model, low, Numbers(), Settings(), "line", **PLAIN)
+    loaded.load_state_dict(checkpoints.load(outputs / "checkpoints/line.safetensors")[0])
+    assert dtypes == {torch.bfloat16}, "it was not trained under autocast"
+    assert torch.equal(model(numbers), loaded(numbers))
