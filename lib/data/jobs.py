@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import logging
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from concurrent.futures import CancelledError
 
 import cv2
 import joblib
@@ -65,7 +67,9 @@ def client_of(address):
         return None
     from distributed import Client
 
-    if hasattr(signal, "SIGPIPE"):  # a lost connection is an error here, not the end of the program
+    # A lost connection is an error of the work, told in one line: it neither ends the program nor fills its log.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         client = Client(address, timeout=PATIENCE)
@@ -82,7 +86,8 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
 
     workers: processes of this machine, of so many `threads` each; client: a dask.distributed.Client to use in their
     place, whose workers see the same disk; ahead: how many jobs these begin before a result is taken, all by default.
-    Raises RuntimeError in one line, with the `name` of the work and the `setting` to lower, where a process was ended.
+    Raises RuntimeError in one line, with the `name` of the work, where a process was ended (and the `setting` to lower)
+    or the scheduler of the cluster.
     """
     workers = min(workers, len(jobs))
     try:
@@ -99,6 +104,9 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
     except TerminatedWorkerError:
         remedy = f"lower {setting} and run again; what is finished is kept"
         raise RuntimeError(f"{name}: a process was ended (out of memory?): {remedy}") from None
+    except CancelledError:
+        remedy = "start it and run again; what is finished is kept"
+        raise RuntimeError(f"{name}: the scheduler of the cluster is gone: {remedy}") from None
 
 
 def _settle(parent):
@@ -129,7 +137,7 @@ def _run_on_cluster(work, jobs, client, ahead):
     except KilledWorker:
         raise TerminatedWorkerError("a worker of the cluster") from None
     finally:
-        client.cancel(list(futures))
+        futures.clear()  # work that nobody waits for is not begun; unlike `cancel` it needs no scheduler
 
 
 def _on_one_core(work, job):

@@ -362,6 +362,28 @@ def test_a_cluster_begins_no_more_work_than_is_asked_for(tmp_path):
         assert list(jobs.run(abs, [], client=client)) == []
 
 
+def test_work_on_a_cluster_that_is_stopped_begins_nothing_more(tmp_path):
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        results = jobs.run(lambda job: time.sleep(0.1) or (tmp_path / str(job)).touch(), range(9), client=client)
+        next(results)
+        results.close()
+        time.sleep(0.5)
+        assert 1 <= len(list(tmp_path.iterdir())) <= 3
+
+
+def test_a_scheduler_that_ends_is_one_line_that_says_what_to_do():
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, timeout=1) as client:
+        results = jobs.run(time.sleep, [0, 2], client=client, name="videos")
+        next(results)
+        client.sync(cluster.scheduler.close)
+        with pytest.raises(
+            RuntimeError, match="videos: the scheduler of the cluster is gone.*what is finished is kept"
+        ):
+            list(results)
+
+
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
     one = faces.prepare(world.data_set, world.settings, 0)
     monkeypatch.setattr(paths, "FACES", world.faces.parent / "two")
