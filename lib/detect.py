@@ -1,4 +1,7 @@
-"""Score your own images, folders and videos: ``python -m lib.detect PATH...``."""
+"""Score your own images, folders and videos: ``python -m lib.detect PATH...``.
+
+With `--scheduler ADDRESS` the faces are cut out on a dask cluster and scored here, where the weights and a GPU are.
+"""
 
 import argparse
 import functools
@@ -9,19 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from tqdm import tqdm
 
 from lib import detectors, heatmaps, paths
-from lib.data import cut, face_detectors, image, video
-from lib.data.jobs import write_csv
-from lib.training import checkpoints
+from lib.data import jobs, user_files
+from lib.training import checkpoints, staleness
 from lib.training.device import device
 
 DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}  # name on the command line: weights
-KNOWN = (*image.SUFFIXES, *video.SUFFIXES)
 THRESHOLD = 0.5
+AHEAD = 256  # files that a cluster may cut before they are scored: a video of 50 faces of 320 px takes 15 MB
 # How faces are cut out of a video for a detector of Beyond the Spectrum: it was trained on whole pictures of faces.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
 
@@ -40,6 +41,10 @@ class Loaded:
     faces: dict
     whole: bool
 
+    def cutting(self, frames):
+        """Return the keyword arguments of user_files.cut_file; frames: of a video, None as in training."""
+        return {"size": self.size, "faces": self.faces, "whole": self.whole, "frames": frames}
+
     def probability(self, rgb):
         """Return the probability of being fake (N,) of rgb (N,3,size,size) in [0,1]."""
         return self.model.fake_probability({"rgb": rgb})
@@ -54,6 +59,7 @@ class Result:
     score: float
     frames: dict  # {frame index: score}; an image is frame 0
     crop: np.ndarray  # uint8 (size, size, 3): what the network saw; of a video, the frame with the highest score
+    faces: int | None = None  # the most faces found in one frame; None: not searched for
 
     @property
     def verdict(self):
@@ -62,7 +68,7 @@ class Result:
     def row(self):
         """Return the result as a dict: a row of a table, or a line of JSON."""
         return {"path": self.path, "score": round(self.score, 6), "verdict": self.verdict,
-                "frames": len(self.frames), "detector": self.detector}  # fmt: skip
+                "frames": len(self.frames), "detector": self.detector, "faces": self.faces}  # fmt: skip
 
 
 def load(name="pel", checkpoint=None):
@@ -70,8 +76,12 @@ def load(name="pel", checkpoint=None):
 
     Raises FileNotFoundError that names the stage to run, ValueError for a file that holds no detector.
     """
-    file = Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
+    file = _weights(name, checkpoint)
     return _load(file, file.stat().st_mtime_ns if file.exists() else None)
+
+
+def _weights(name, checkpoint):
+    return Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
 
 
 @functools.lru_cache(2)
@@ -91,86 +101,81 @@ def _load(checkpoint, _modified):
 def score(path, detector="pel", frames=None, checkpoint=None):
     """Return the Result of one image or video file.
 
-    detector: "pel" scores the largest face, cut out as in training. "bts" scores the central square of an image,
-    because it was trained on whole pictures of faces; of a video it scores the face.
+    detector: "pel" scores a face, cut out as in training; of several, the one that is in the most frames. "bts" scores
+    the central square of an image, because it was trained on whole pictures of faces; of a video it scores the face.
     frames: how many frames of a video are scored, at equal intervals (default: as many as PEL was trained with, or 10
     for "bts"). The score of a video is the mean of its frames. checkpoint: see `load`.
     Raises ValueError or FileNotFoundError, in one line that names the file, if it cannot be scored.
     """
     loaded = load(detector, checkpoint)
-    indices, crops = zip(*_cut(path, loaded, frames), strict=True)
+    return _score(path, loaded, *user_files.cut_file(path, **loaded.cutting(frames)))
+
+
+def _score(path, loaded, cut, faces):
+    indices, crops = zip(*cut, strict=True)
     rgb = torch.tensor(np.stack(crops), device=device()).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         scores = np.concatenate([loaded.probability(part).cpu().numpy() for part in rgb.split(16)])
     by_frame = dict(zip(indices, map(float, scores), strict=True))
-    return Result(str(path), loaded.name, float(scores.mean()), by_frame, crops[scores.argmax()])
-
-
-def _cut(path, loaded, frames):
-    """Return what the detector reads of a file, [(frame index, uint8 (size, size, 3))]: the faces of one person.
-
-    Of an image it is the central square if `loaded.whole`. Raises ValueError, in one line that names the file, for a
-    file without a face, a broken file or an unknown kind of file; FileNotFoundError for a file that does not exist.
-    """
-    path, wanted = Path(path), [0]
-    if path.suffix.lower() in image.SUFFIXES:
-        pictures = [(0, image.read_image(path))]
-        if loaded.whole:
-            return [(0, image.resize(pictures[0][1], loaded.size))]
-    elif path.suffix.lower() in video.SUFFIXES:
-        wanted = video.equal_interval(video.frame_count(path), frames or loaded.faces["frames_per_video"])
-        pictures = video.stream_frames(path, wanted)
-    elif path.is_dir():
-        raise ValueError(f"{path}: this folder holds no image and no video")
-    elif not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    else:
-        raise ValueError(f"{path}: not a kind of image or video that is read here ({' '.join(KNOWN)})")
-    found = cut.follow_face(pictures, face_detectors.detector(loaded.faces["detector"]))
-    crops = [(index, cut.crop_square(rgb, box, loaded.faces["margin"], loaded.size)) for index, rgb, box in found]
-    if not crops:
-        raise ValueError(f"{path}: no face found" + (f" in {len(wanted)} frames" if len(wanted) > 1 else ""))
-    return crops
-
-
-def expand(arguments):
-    """Return the files that the arguments name; a folder stands for all images and videos in it, sorted.
-
-    A folder without images and videos is returned itself, so that `score` reports it.
-    """
-    files = []
-    for argument in map(Path, arguments):
-        below = sorted(argument.rglob("*")) if argument.is_dir() else []
-        files += [file for file in below if file.suffix.lower() in KNOWN and file.is_file()] or [argument]
-    return list(dict.fromkeys(files))
+    return Result(str(path), loaded.name, float(scores.mean()), by_frame, crops[scores.argmax()], faces)
 
 
 def main(arguments=None):
-    """Run the command line and return the exit status: 0, or 1 if a file could not be scored."""
+    """Run the command line; returns the exit status: 0, 1 if anything could not be scored, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
-        loaded = load(options.detector, options.checkpoint)
+        loaded, table = load(options.detector, options.checkpoint), user_files.ScoreTable(options.csv)
+        client = jobs.client_of(options.scheduler)
     except (OSError, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
-    rows, files = [], expand(options.paths)
-    common = os.path.commonpath([file.absolute().parent for file in files])
-    for file in tqdm(files, desc="scoring", unit="file", disable=None, leave=False):
-        try:
-            result = score(file, options.detector, options.frames, options.checkpoint)
-            if options.heatmap:
-                drawn = options.heatmap / f"{file.absolute().relative_to(common)}.png"
-                heatmaps.save(heatmaps.heatmap(result, loaded.model), drawn)
-        except (OSError, ValueError, RuntimeError) as error:
-            tqdm.write(f"not scored: {error}", file=sys.stderr)
-            rows.append({"path": str(file), "detector": options.detector, "error": str(error)})
-        else:
-            tqdm.write(_line(result, options.json))
-            rows.append(result.row())
+    files = user_files.expand(options.paths)
+    common, keys = os.path.commonpath([file.absolute().parent for file in files]), {}
+    maps = {file: options.heatmap / f"{file.absolute().relative_to(common)}.png" for file in files if options.heatmap}
     if options.csv:
-        table = pd.DataFrame(rows, columns=["path", "score", "verdict", "frames", "detector", "error"])
-        write_csv(options.csv, table.astype({"frames": "Int64"}))
-    return int(any("error" in row for row in rows))
+        code = (user_files.__name__, detectors.__name__, type(loaded.model).__module__)
+        weights = staleness.fingerprint(_weights(options.detector, options.checkpoint))
+        scorer = staleness.key(weights=weights, frames=options.frames, code=code)
+        keys = {file: user_files.key_of(file, scorer) for file in files}
+    done = {file for file in files if table.holds(file, keys.get(file)) and (not maps or maps[file].is_file())}
+    if done:
+        print(f"{len(done)} of {len(files)} are in {options.csv} already", file=sys.stderr)
+    todo, failed = [file for file in files if file not in done], False
+    given = [file.absolute() for file in todo] if client else todo
+    work = functools.partial(user_files.try_to_cut, **loaded.cutting(options.frames))
+    cuts = jobs.run(work, given, client=client, name="scoring", setting="the threads of each worker", ahead=AHEAD)
+    try:
+        bar = tqdm(todo, desc="scoring", unit="file", disable=None, leave=False)
+        for file, cut in zip(bar, cuts, strict=True):
+            row = _row(file, cut, loaded, options.json, maps.get(file))
+            failed |= "error" in row
+            table.add(row, "" if "error" in row else keys.get(file))
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        kept = f": {options.csv} keeps what is scored, the same command goes on" if options.csv else ""
+        print(f"stopped{kept}", file=sys.stderr)
+        return 130
+    finally:
+        cuts.close()
+        table.write()
+    return int(failed)
+
+
+def _row(file, cut, loaded, as_json, drawn):
+    """Return the row of a file, and print its line; cut: what user_files.try_to_cut gave, drawn: where its map goes."""
+    try:
+        if isinstance(cut, Exception):
+            raise cut
+        result = _score(file, loaded, *cut)
+        if drawn:
+            heatmaps.save(heatmaps.heatmap(result, loaded.model), drawn)
+    except (OSError, ValueError, RuntimeError) as error:
+        tqdm.write(f"not scored: {error}", file=sys.stderr)
+        return {"path": str(file), "detector": loaded.name, "error": str(error)}
+    tqdm.write(_line(result, as_json))
+    return result.row()
 
 
 def _parser():
@@ -180,17 +185,18 @@ def _parser():
         "one line on stderr and an exit status of 1; the others are scored nevertheless.",
     )
     kinds = (
-        "pel: for manipulated faces, cuts the largest face out (default). bts: for generated pictures, takes an image "
-        "whole, because it is trained on pictures that are aligned faces"
+        "pel: for manipulated faces, cuts one face out, of several the one in the most frames (default). bts: for "
+        "generated pictures, takes an image whole, because it is trained on pictures that are aligned faces"
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="an image, a video, or a folder of them")
     add("--detector", choices=DETECTORS, default="pel", help=kinds)
     add("--frames", type=_positive, metavar="N", help="frames of a video (default: as in training)")
-    add("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table")
+    add("--csv", type=Path, metavar="FILE", help="write all scores and errors to this table, and skip what it holds")
     add("--json", action="store_true", help="one JSON object a line, with the score of each frame")
     add("--heatmap", type=Path, metavar="DIR", help="draw into DIR where the network found evidence")
     add("--checkpoint", type=Path, metavar="FILE", help="weights of any detector of this project")
+    add("--scheduler", metavar="ADDRESS", help=f"cut the faces out on the workers {jobs.SCHEDULER}")
     return parser
 
 
@@ -203,8 +209,9 @@ def _positive(text):
 def _line(result, as_json):
     if as_json:
         return json.dumps(result.row() | {"frame_scores": {i: round(x, 6) for i, x in result.frames.items()}})
-    count = len(result.frames)
-    return f"{result.score:.3f}  {result.verdict}  {count:>3} frame{'s' if count > 1 else ' '}  {result.path}"
+    count, several = len(result.frames), f"1 of {result.faces} faces  " if (result.faces or 1) > 1 else ""
+    seen = f"{count:>3} frame{'s' if count > 1 else ' '}  {several}"
+    return f"{result.score:.3f}  {result.verdict}  {seen}{result.path}"
 
 
 if __name__ == "__main__":

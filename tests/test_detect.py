@@ -11,7 +11,7 @@ from PIL import Image
 from lib import detect as lib_detect
 from lib import paths
 from lib.bts.detector import BeyondTheSpectrum
-from lib.data import cut, image, video
+from lib.data import cut, face_detectors, image, video
 from lib.heatmaps import heatmap
 from lib.pel.network import PEL
 from lib.rivals.meso_net import MesoNet
@@ -42,7 +42,7 @@ def workplace(tmp_path_factory, monkeypatch):
     """Small random detectors in a checkpoints folder, and a face detector that sees white squares."""
     root = tmp_path_factory.getbasetemp() / "checkpoints"
     monkeypatch.setattr(paths, "CHECKPOINTS", root)
-    monkeypatch.setattr(lib_detect.face_detectors, "detector", lambda name: BrightSquare())
+    monkeypatch.setattr(face_detectors, "detector", lambda name: BrightSquare())
     if not root.exists():
         torch.manual_seed(0)
         model = {"backbone": "tf_efficientnet_lite0", "streams": ["rgb", "freq"]}
@@ -200,7 +200,7 @@ def test_a_real_face_is_found_by_the_detector_that_ships_its_weights(tmp_path, m
     portrait = next((paths.DATA / "CelebA-HQ" / "CelebA-HQ").glob("*.png"), None)
     if portrait is None:
         pytest.skip("the bundled photographs are not restored (dvc pull)")
-    assert len(lib_detect.face_detectors.detector("mtcnn").detect(image.read_image(portrait))[0]) >= 1
+    assert len(face_detectors.detector("mtcnn").detect(image.read_image(portrait))[0]) >= 1
 
 
 def test_weights_that_were_trained_anew_are_used_at_once(folder):

@@ -1,22 +1,14 @@
-"""One video to square face crops: find the faces, follow one, cut it out."""
+"""One video to square face crops: find all faces, choose one person, keep that person's."""
+
+from collections import Counter
 
 import cv2
-import numpy as np
 
-from lib.data import video
+from lib.data import tracks, video
 from lib.data.face_detectors import detector
 from lib.data.image import resize, write_png
 
-
-def follow(boxes, previous):
-    """Return the row of `boxes` (k, 4) that continues `previous` (4,): the highest overlap, else the largest area."""
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    if previous is None:
-        return int(area.argmax())
-    corner, other = np.maximum(boxes[:, :2], previous[:2]), np.minimum(boxes[:, 2:], previous[2:])
-    shared = np.clip(other - corner, 0, None).prod(axis=1)
-    overlap = shared / (area + (previous[2:] - previous[:2]).prod() - shared)
-    return int(overlap.argmax() if overlap.max() > 0 else area.argmax())
+BRIGHT = 127  # grey level above which a mask video says "manipulated"
 
 
 def crop_square(image, box, margin, size):
@@ -34,51 +26,77 @@ def crop_square(image, box, margin, size):
     return resize(image[top : top + side, left : left + side], size)
 
 
-def follow_face(frames, face_detector):
-    """Yield (index, rgb, box) of the frames (index, rgb) in which a face is found.
+def follow_faces(frames, face_detector, margin, size):
+    """Return the tracks (see `lib.data.tracks`) of all faces (frame index, box, crop) in the frames (index, rgb).
 
-    box: (x1, y1, x2, y2) in pixels. The largest face of the first frame that has one is followed by overlap.
+    crop: uint8 (size, size, 3). Of each frame the crops alone are kept, not the frame.
     """
-    box = None
+    found = []
     for index, rgb in frames:
         boxes, _, _ = face_detector.detect(rgb)
-        if len(boxes):
-            box = boxes[follow(boxes, box)]
-            yield index, rgb, box
+        boxes = [[round(float(corner), 2) for corner in box] for box in boxes]
+        found.append([(index, box, crop_square(rgb, box, margin, size)) for box in boxes])
+    return tracks.link(found)
 
 
-def cut_video(path, indices, settings, known=None):
-    """Return [(frame index, box, crop)] of the frames of a video in which `follow_face` finds the face.
+def faces_in(found):
+    """Return how many faces each frame has, {frame index: count}, of the tracks of a video."""
+    return Counter(index for track in found for index, *_ in track)
 
-    settings: params.faces (detector, margin, size). known: {frame index: box} to crop at, in place of a detection.
+
+def cut_video(path, indices, settings, mask="", known=None):
+    """Return one person's [(frame index, box, crop)] in a video, the faces of each frame {index: count}, and a choice.
+
+    settings: params.faces (detector, margin, size). mask: a mask video, or "". choice: "" where no frame holds several
+    faces; "mask", the person that it covers most; "track", where it covers none or there is none, the person in the
+    most frames. known: the record of another quality of the video (see `cut_to_files`), to crop at its boxes.
     Raises as video.stream_frames.
     """
-    frames, crops = video.stream_frames(path, indices), []
-    found = ((i, rgb, known.get(i)) for i, rgb in frames) if known else follow_face(frames, detector(settings.detector))
-    for index, rgb, box in found:
-        if box is not None:
-            box = [round(float(corner), 2) for corner in box]
-            crops.append((index, box, crop_square(rgb, box, settings.margin, settings.size)))
-    return crops
+    frames = video.stream_frames(path, indices)
+    if known:
+        boxes = dict(zip(known["frames"], known["boxes"], strict=True))
+        counts = dict(zip(known["wanted"], known["faces"], strict=True))
+        found = ((index, boxes[index], rgb) for index, rgb in frames if index in boxes)
+        crops = [(i, box, crop_square(rgb, box, settings.margin, settings.size)) for i, box, rgb in found]
+        return crops, counts, known["choice"]
+    found = follow_faces(frames, detector(settings.detector), settings.margin, settings.size)
+    counts = faces_in(found)
+    if len(found) < 2:
+        return (found or [[]])[0], counts, ""
+    masked = mask and _manipulated(found, mask, sorted(counts))
+    return masked or found[0], counts, "mask" if masked else "track"
 
 
-def cut_to_files(folder, path, mask, known, settings):
+def _manipulated(found, mask, frames):
+    """Return the track that a mask video covers most; None where it covers none or cannot be read."""
+    try:
+        count = video.frame_count(mask)  # often some frames fewer than the video
+        masks = video.stream_frames(mask, [frame for frame in frames if frame < count])
+        return tracks.most_covered(found, ((frame, grey[..., 0] > BRIGHT) for frame, grey in masks))
+    except ValueError:
+        return None
+
+
+def cut_to_files(folder, path, mask, partner, known, settings):
     """Write the crops of a video to `folder`/FRAME.png, those of its mask video to FRAME.mask.png; return a record.
 
-    mask: path or "". known: as in `cut_video`. settings: params.faces. Record: wanted (the sampled frames), frames
-    (those with a face) and their boxes, reused (whether the boxes are `known`), mask (whether its crops are there) and
-    reason: "", or what went wrong.
+    mask: path or "". partner: "", or the mask video of another video of the same scene, which shows the person to
+    choose where there is no mask. known: as in `cut_video`. settings: params.faces. Record: wanted (the sampled
+    frames), faces (how many each has), frames (those with the chosen person's) and their boxes, choice (as in
+    `cut_video`), reused (whether the boxes are `known`), mask (whether its crops are there) and reason: "", or what
+    went wrong.
     """
-    record = {"wanted": [], "frames": [], "boxes": [], "reused": False, "mask": False, "reason": ""}
+    record = {"wanted": [], "faces": [], "frames": [], "boxes": [], "choice": "", "reused": bool(known), "mask": False}
     try:
-        wanted = video.equal_interval(video.frame_count(path), settings.frames_per_video)
-        crops = cut_video(path, wanted, settings, known)
+        wanted = video.equal_interval(video.frame_count(path), settings.frames_per_video).tolist()
+        crops, counts, choice = cut_video(path, wanted, settings, mask or partner, known)
     except (ValueError, cv2.error) as error:
-        return record | {"reason": _one_line(error, path)}
+        return record | {"reused": False, "reason": _one_line(error, path)}
     frames, boxes = [frame for frame, *_ in crops], [box for _, box, _ in crops]
-    record |= {"wanted": wanted.tolist(), "frames": frames, "boxes": boxes, "reused": bool(known)}
-    if len(crops) < len(wanted):
-        record["reason"] = f"no face in {len(wanted) - len(crops)} of {len(wanted)} frames"
+    record |= {"wanted": wanted, "faces": [counts.get(frame, 0) for frame in wanted], "frames": frames, "boxes": boxes}
+    lost = Counter("another face" if counts.get(frame) else "no face" for frame in set(wanted) - set(frames))
+    reason = ", ".join(f"{what} in {lost[what]} of {len(wanted)} frames" for what in sorted(lost))
+    record |= {"choice": choice, "reason": reason}
     for frame, _, crop in crops:
         write_png(folder / f"{frame:04d}.png", crop)
     if mask and crops:

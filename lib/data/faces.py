@@ -1,15 +1,22 @@
-"""The face crops of a whole data set of videos, on disk with their manifest; resumable and parallel."""
+"""The face crops of a whole data set of videos, on disk with their manifest; resumable and parallel.
 
+`python -m lib.data.faces` cuts those of all data sets of params.yaml, on a dask cluster with `--scheduler ADDRESS`.
+"""
+
+import argparse
 import functools
 import hashlib
 import json
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from lib import paths
-from lib.data import cut, jobs, layouts, unpack, wild_deepfake
+from lib.data import cut, jobs, layouts, unpack, video_sets, wild_deepfake
 from lib.data.face_detectors import detector
+from lib.params import ParamsError, load
 from lib.training import staleness
 
 BOX = ["x1", "y1", "x2", "y2"]
@@ -25,9 +32,12 @@ def prepare(data_set, settings, seed, client=None):
     images of each sequence are unpacked.
     Columns: those of layouts.videos, frame (index in the video), x1, y1, x2, y2 (the detected box, pixels of the
     video). Crops lie in paths.FACES/<data set and settings>/<compression>/<method>/<video>/<frame>.png, with
-    manifest.csv (paths relative to it), frames.csv (each sampled frame: video, frame, box, status) and report.csv (what
-    was skipped, and why). A finished video is cut again only if its file or the code that cuts it has changed, so an
-    interrupted run continues. c40 and raw reuse the boxes of c23, so that the qualities share their crops.
+    manifest.csv (paths relative to it), frames.csv (each sampled frame: video, frame, box, faces: how many it has,
+    status) and report.csv (what was skipped, and why; which videos show several faces, and how one was chosen).
+    Of several faces the one is cut that the video's mask covers, for a video without one, such as an original, the mask
+    of another of the same scene (video_sets.scene), whose frames are the same; without any mask the one seen longest.
+    A finished video is cut again only if its file or the code that cuts it has changed, so an interrupted run
+    continues. c40 and raw reuse the boxes of c23, so that the qualities share their crops.
     """
     how = {"workers": settings.workers, "client": client}
     if data_set.layout == "WildDeepfake":
@@ -36,19 +46,25 @@ def prepare(data_set, settings, seed, client=None):
         return layouts.images(data_set, seed)
     table = layouts.videos(data_set)
     folder = folder_of(data_set, settings)
-    todo = []
+    code, masks, todo = staleness.code("lib.data.cut"), _masks(table), []
     for row in table.itertuples():
-        source = [staleness.fingerprint(file) for file in (row.path, row.mask) if file]
+        partner = "" if row.mask else masks.get(_scene(row.video), "")
+        source = [staleness.fingerprint(file) for file in (row.path, row.mask or partner) if file]
         twin = jobs.read_record(folder.parent / "c23" / row.video) if data_set.compression != "c23" else None
-        known = twin and dict(zip(twin["frames"], twin["boxes"], strict=True))
-        todo.append((folder / row.video, source, row.path, row.mask, known))
+        known = twin if twin and twin["frames"] and twin.get("code") == code else None
+        todo.append((folder / row.video, source, row.path, row.mask, partner, known))
     records = jobs.finish(
-        functools.partial(cut.cut_to_files, settings=settings), todo, staleness.code("lib.data.cut"), _name(folder),
+        functools.partial(cut.cut_to_files, settings=settings), todo, code, _name(folder),
         # The detector is made here first: a missing package is one clear line, weights are fetched once.
         before=functools.partial(detector, settings.detector), **how,
     )  # fmt: skip
     jobs.write_csv(folder / "frames.csv", _frames(table, records))
-    _report(folder, table["video"], records, [len(record["frames"]) for record in records], "video")
+    counts, choice = [len(record["frames"]) for record in records], [record["choice"] for record in records]
+    most = [max(record["faces"], default=0) for record in records]
+    _report(folder, table["video"], records, counts, "video", faces=most, choice=choice)
+    if several := Counter(filter(None, choice)):
+        chosen = ", ".join(f"{several[how]} chosen by {how}" for how in sorted(several))
+        print(f"{several.total()} of {len(records)} videos show several faces: {chosen}")
     faces = _manifest(folder, _crops(table, records))
     if faces.empty:
         raise ValueError(f"{data_set.root}: no face in any of {len(table)} videos; see {paths.show(folder)}/report.csv")
@@ -62,6 +78,15 @@ def folder_of(data_set, settings):
         return _folder(data_set, f"{count}frames", count)
     key = (count, settings.size, settings.margin, settings.detector)
     return _folder(data_set, f"{settings.size}px", *key) / data_set.compression
+
+
+def _masks(table):
+    """Return {scene: mask video} of a table of videos."""
+    return {_scene(row.video): row.mask for row in table[::-1].itertuples() if row.mask}  # of several the first
+
+
+def _scene(video):
+    return video_sets.scene(video.rpartition("/")[2])
 
 
 def _unpack_all(data_set, settings, seed, how):
@@ -112,23 +137,61 @@ def _crops(table, records):
 
 
 def _frames(table, records):
-    """Return what became of each sampled frame: video, frame, box, status; of a broken video, one row without frame."""
+    """Return what became of each sampled frame: video, frame, box, faces (how many it has), status.
+
+    A broken video has one row without frame.
+    """
     rows = []
     for name, record in zip(table["video"], records, strict=True):
         boxes = dict(zip(record["frames"], record["boxes"], strict=True))
-        found, lost = ("box of c23", "no box in c23") if record["reused"] else ("face", "no face")
-        for frame in record["wanted"]:
-            rows.append((name, frame, *boxes.get(frame, [None] * 4), found if frame in boxes else lost))
+        for frame, faces in zip(record["wanted"], record["faces"], strict=True):
+            found, lost = ("face", "another face" if faces else "no face")
+            if record["reused"]:
+                found, lost = "box of c23", "no box in c23"
+            rows.append((name, frame, *boxes.get(frame, [None] * 4), faces, found if frame in boxes else lost))
         if not record["wanted"]:
-            rows.append((name, None, *[None] * 4, record["reason"]))
-    return pd.DataFrame(rows, columns=["video", "frame", *BOX, "status"]).astype({"frame": "Int64"})
+            rows.append((name, None, *[None] * 4, None, record["reason"]))
+    table = pd.DataFrame(rows, columns=["video", "frame", *BOX, "faces", "status"])
+    return table.astype({"frame": "Int64", "faces": "Int64"})
 
 
-def _report(folder, names, records, counts, unit):
-    """Write report.csv, one line a video or archive that lost something, and print which gave nothing at all."""
-    report = pd.DataFrame({unit: list(names), "frames": counts, "reason": [record["reason"] for record in records]})
-    report = report[report["reason"] != ""]
+def _report(folder, names, records, counts, unit, **more):
+    """Write report.csv, one line a video or archive that lost something or shows several faces; print what gave none.
+
+    more: further columns; one is `choice`, "" where there was none.
+    """
+    reasons = [record["reason"] for record in records]
+    report = pd.DataFrame({unit: list(names), "frames": counts, **more, "reason": reasons})
+    report = report[(report.filter(["choice", "reason"]) != "").any(axis=1)]
     jobs.write_csv(folder / "report.csv", report)
-    skipped = [f"{name} ({reason})" for name, frames, reason in report.itertuples(index=False) if not frames]
+    skipped = [f"{name} ({reason})" for name, n, reason in zip(names, counts, reasons, strict=True) if reason and not n]
     if skipped:
         print(f"{len(skipped)} of {len(records)} {unit}s skipped: {', '.join(skipped)}")
+
+
+def main(arguments=None):
+    """Run the command; returns 0, or 1 where a data set could not be cut."""
+    about = "Cut the faces out of all videos of params.yaml (data.forged in each quality that is there, "
+    about += "data.cross_forged). What is cut already stays: the same command goes on where one stopped."
+    parser = argparse.ArgumentParser(prog="python -m lib.data.faces", description=about)
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=f"{jobs.SCHEDULER}; faces.workers processes otherwise")
+    options, failed = parser.parse_args(arguments), 0
+    try:
+        params, client = load(), jobs.client_of(options.scheduler)
+    except (ParamsError, RuntimeError) as error:
+        print(f"params.yaml: {error}" if isinstance(error, ParamsError) else error, file=sys.stderr)
+        return 1
+    for data_set in layouts.forged(params.data):
+        try:
+            faces = prepare(data_set, params.faces, params.seed, client)
+        except (OSError, ValueError, RuntimeError) as error:
+            print(f"not cut: {error}", file=sys.stderr)
+            failed = 1
+        else:
+            videos, name = faces["video"].nunique(), f"{data_set.root} ({data_set.layout}, {data_set.compression})"
+            print(f"{name}: {len(faces)} faces of {videos} videos")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,11 +1,17 @@
 """Long work in small jobs that each keep a record: resumable, on processes of this machine or on a dask cluster."""
 
 import functools
+import itertools
 import json
+import logging
 import os
 import shutil
+import signal
+import sys
 import threading
 import time
+from collections import deque
+from concurrent.futures import CancelledError
 
 import cv2
 import joblib
@@ -18,6 +24,8 @@ from lib import paths
 # progress bars would write over each other: whoever started them shows one.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32),
                "MALLOC_TOP_PAD_": str(2**26), "TQDM_DISABLE": "1"}  # fmt: skip
+PATIENCE = 10  # seconds that a scheduler has to answer
+SCHEDULER = "of a running dask cluster, such as tcp://HOST:8786, whose workers see the same files"  # what ADDRESS is
 
 
 def finish(work, jobs, code, name, workers=1, client=None, unit="video", before=None):
@@ -50,17 +58,41 @@ def finish(work, jobs, code, name, workers=1, client=None, unit="video", before=
     return records
 
 
-def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="faces.workers in params.yaml"):
+def client_of(address):
+    """Return a dask.distributed.Client of the scheduler at an address; None for None: processes of this machine.
+
+    Raises RuntimeError in one line where none answers within PATIENCE seconds.
+    """
+    if address is None:
+        return None
+    from distributed import Client
+
+    # A lost connection is an error of the work, told in one line: it neither ends the program nor fills its log.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError, TypeError) as error:
+        reason, remedy = str(error).splitlines()[0], "start one (`dask scheduler`) and give the address that it prints"
+        raise RuntimeError(f"--scheduler {address}: no dask scheduler answers there: {remedy} ({reason})") from None
+    if not client.nthreads():
+        print(f"{address}: no worker has joined yet (`dask worker {address}`); waiting for one", file=sys.stderr)
+    return client
+
+
+def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="faces.workers in params.yaml", ahead=None):
     """Yield work(job) of each job, in order; with one worker here, one after the other.
 
     workers: processes of this machine, of so many `threads` each; client: a dask.distributed.Client to use in their
-    place, whose workers see the same disk. Raises RuntimeError in one line, with the `name` of the work and the
-    `setting` to lower, where a process was ended.
+    place, whose workers see the same disk; ahead: how many jobs these begin before a result is taken, all by default.
+    Raises RuntimeError in one line, with the `name` of the work, where a process was ended (and the `setting` to lower)
+    or the scheduler of the cluster.
     """
     workers = min(workers, len(jobs))
     try:
         if client is not None:
-            yield from _run_on_cluster(work, jobs, client)
+            yield from _run_on_cluster(work, jobs, client, ahead)
         elif workers <= 1:
             yield from map(work, jobs)
         else:
@@ -72,6 +104,9 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
     except TerminatedWorkerError:
         remedy = f"lower {setting} and run again; what is finished is kept"
         raise RuntimeError(f"{name}: a process was ended (out of memory?): {remedy}") from None
+    except CancelledError:
+        remedy = "start it and run again; what is finished is kept"
+        raise RuntimeError(f"{name}: the scheduler of the cluster is gone: {remedy}") from None
 
 
 def _settle(parent):
@@ -86,19 +121,23 @@ def _settle(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _run_on_cluster(work, jobs, client):
+def _run_on_cluster(work, jobs, client, ahead):
     # joblib's own backend for dask waits for ever for a job whose worker was killed.
     from distributed import KilledWorker
 
-    futures = client.map(functools.partial(_on_one_core, work), jobs, pure=False)
+    waiting, futures, work = iter(jobs), deque(), functools.partial(_on_one_core, work)
+    begin = lambda count: futures.extend(client.map(work, list(itertools.islice(waiting, count)), pure=False))
     try:
-        for position, future in enumerate(futures):
-            yield future.result()
-            futures[position] = None  # lets the cluster forget the result
+        begin(ahead)
+        while futures:
+            result = futures[0].result()
+            futures.popleft()  # lets the cluster forget it
+            begin(1)
+            yield result
     except KilledWorker:
         raise TerminatedWorkerError("a worker of the cluster") from None
     finally:
-        client.cancel([future for future in futures if future is not None])
+        futures.clear()  # work that nobody waits for is not begun; unlike `cancel` it needs no scheduler
 
 
 def _on_one_core(work, job):

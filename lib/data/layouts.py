@@ -19,6 +19,23 @@ TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the identities; the val share is of those
 COLUMNS = ["path", "label", "method", "video", "identity", "split", "mask"]
 
 
+def forged(data):
+    """Return all params.DataSets of forged faces of the section `data`, `forged` first.
+
+    Its other qualities, c23 and c40, follow where they are on disk, then cross_forged.
+    """
+    others = [data.forged.replace(compression=c) for c in ("c23", "c40") if c != data.forged.compression]
+    twins = [twin for twin in others if twin.layout == "FaceForensics++" and _on_disk(twin)]
+    return [data.forged, *twins, *data.cross_forged]
+
+
+def _on_disk(data_set):
+    try:
+        return len(videos(data_set)) > 0
+    except FileNotFoundError:
+        return False
+
+
 def videos(data_set):
     """Return the table of the videos of a data set in one of VIDEO_LAYOUTS.
 

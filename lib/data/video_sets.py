@@ -19,6 +19,14 @@ CELEB_DF = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}
 DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49, held out where the released test set is not at hand
 
 
+def scene(name):
+    """Return the name of the original that a video of FaceForensics++ or DeepfakeDetection shows, by its own name.
+
+    TTT of the fake TTT_SSS, target__scene of the fake target_source__scene__ID; any other name is its own.
+    """
+    return re.sub(r"^(\d+)_\d+(?:(__.+)__\w+)?$", r"\1\2", name)
+
+
 def _row(file, label, method, identity, split="test", masks=None):
     """Return the row of a video; masks: the folder of its method, in which a mask video may lie."""
     mask = masks / "masks" / "videos" / f"{file.stem}.mp4" if label and masks else None

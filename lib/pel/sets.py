@@ -28,23 +28,13 @@ def data_sets(data):
 
     Raises ValueError if two sets have the same name.
     """
-    forged = data.forged
-    others = [forged.replace(compression=c) for c in ("c23", "c40") if c != forged.compression]
-    twins = [twin for twin in others if forged.layout == "FaceForensics++" and _on_disk(twin)]
     named = {}
-    for data_set in (forged, *twins, *data.cross_forged):
+    for data_set in layouts.forged(data):
         name = set_name(data_set)
         if name in named and data_set in data.cross_forged:
             raise ValueError(f"data.cross_forged: {data_set.root} would be a second {name}: name each set once")
         named[name] = data_set
     return named
-
-
-def _on_disk(data_set):
-    try:
-        return len(layouts.videos(data_set)) > 0
-    except FileNotFoundError:
-        return False
 
 
 class FaceSets:

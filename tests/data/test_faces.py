@@ -1,6 +1,8 @@
+import gc
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from lib import paths
+from lib import params, paths
 from lib.data import cut, face_detectors, faces, jobs, video
 from lib.data.image import read_image, write_png
 from lib.params import DataSet, Faces
@@ -108,14 +110,6 @@ def test_dsfd_is_used_where_it_is_installed(monkeypatch):
     assert asked == {"name": "DSFDDetector", "confidence_threshold": 0.5, "nms_iou_threshold": 0.3}
 
 
-def test_the_largest_face_is_taken_first_and_then_followed():
-    small, large, far = [0, 0, 10, 10], [50, 0, 80, 30], [200, 200, 220, 220]
-    boxes = np.array([small, large, far], float)
-    assert cut.follow(boxes, None) == 1
-    assert cut.follow(boxes, np.array([2.0, 2, 12, 12])) == 0
-    assert cut.follow(boxes, np.array([500.0, 500, 510, 510])) == 1
-
-
 def test_a_crop_is_the_centred_square_of_margin_times_the_longer_side():
     image = np.zeros((100, 100), np.uint8)
     image[30:70, 30:70] = 255
@@ -142,7 +136,7 @@ def test_prepare_cuts_every_face_and_says_what_it_skipped(world, capsys):
     assert "truncated" in report.loc["original/003", "reason"]
     assert report.loc["original/974", "reason"] == "no face in 3 of 3 frames"
     printed = capsys.readouterr().out
-    assert printed.count("\n") == 1 and "2 of 8 videos skipped" in printed and "original/003" in printed
+    assert printed.count("\n") == 2 and "2 of 8 videos skipped" in printed and "original/003" in printed
 
 
 def test_the_manifest_on_disk_can_be_moved_to_another_machine(world):
@@ -271,10 +265,12 @@ def test_what_cuts_a_video_or_unpacks_an_archive_knows_nothing_of_layouts_and_ma
 def test_every_sampled_frame_has_a_line_that_says_what_became_of_it(world):
     faces.prepare(world.data_set, world.settings, 0)
     frames = pd.read_csv(next(world.faces.glob("*/c23/frames.csv")))
-    assert list(frames.columns) == ["video", "frame", *faces.BOX, "status"]
+    assert list(frames.columns) == ["video", "frame", *faces.BOX, "faces", "status"]
     found = frames[frames["status"] == "face"]
     assert len(found) == 6 * 3 and found[faces.BOX].notna().all(axis=None)
-    assert frames.loc[frames["video"] == "original/974", "status"].tolist() == ["no face"] * 3
+    nobody = frames[frames["video"] == "original/974"]
+    assert nobody["status"].tolist() == ["no face"] * 3 and nobody["faces"].tolist() == [0] * 3
+    assert set(found["faces"]) == {1}
     broken = frames[frames["video"] == "original/003"]
     assert len(broken) == 1 and broken["frame"].isna().all() and "truncated" in broken["status"].item()
 
@@ -297,6 +293,95 @@ def test_a_dask_cluster_of_two_workers_cuts_the_same_files_as_one_process(world,
         faces.prepare(world.data_set, world.settings, 0, client=client)
         assert len(set(client.run(os.getpid).values()) - {os.getpid()}) == 2
     assert files_below(paths.FACES) == files_below(world.faces)
+
+
+def killer(client, monkeypatch):
+    """Let a worker of a cluster be killed as soon as one result has come."""
+    run = jobs.run
+
+    def killing(*given, **named):
+        for number, result in enumerate(run(*given, **named)):
+            if number == 0:
+                os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+            yield result
+
+    monkeypatch.setattr(jobs, "run", killing)
+
+
+def test_the_command_cuts_all_sets_on_a_cluster_that_loses_a_worker_on_the_way(world, monkeypatch, capsys):
+    elsewhere = shutil.copytree(world.root, world.root.parent / "elsewhere")
+    whole, other = params.load("smoke"), DataSet(layout="FaceForensics++", root=str(elsewhere))
+    data = whole.data.replace(forged=world.data_set, cross_forged=[other])
+    monkeypatch.setattr(faces, "load", lambda: whole.replace(data=data, faces=SETTINGS))
+    assert faces.main([]) == 0
+    alone = capsys.readouterr().out
+    assert f"{world.root} (FaceForensics++, c23): 18 faces of 6 videos" in alone and f"{elsewhere} (" in alone
+    monkeypatch.setattr(paths, "FACES", world.faces.parent / "cluster")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        killer(client, monkeypatch)
+        assert faces.main(["--scheduler", cluster.scheduler_address]) == 0
+        assert [line for line in capsys.readouterr().out.splitlines() if " faces of " in line] == [
+            line for line in alone.splitlines() if " faces of " in line
+        ]
+    assert files_below(paths.FACES) == files_below(world.faces)
+
+
+def test_a_data_set_that_cannot_be_cut_is_named_and_the_others_are_cut(world, monkeypatch, capsys):
+    broken = world.root.parent / "broken"
+    shutil.copytree(world.root, broken, ignore=shutil.ignore_patterns("splits"))
+    whole, other = params.load("smoke"), DataSet(layout="FaceForensics++", root=str(world.root))
+    data = whole.data.replace(forged=DataSet(layout="FaceForensics++", root=str(broken)), cross_forged=[other])
+    monkeypatch.setattr(faces, "load", lambda: whole.replace(data=data, faces=SETTINGS))
+    assert faces.main([]) == 1
+    out, err = capsys.readouterr()
+    assert "18 faces of 6 videos" in out
+    assert [line for line in err.splitlines() if "not cut" in line] and "train.json: no such file" in err
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
+def test_a_scheduler_that_does_not_answer_is_one_line_that_names_the_address(monkeypatch, capsys, address):
+    assert jobs.PATIENCE <= 10 and jobs.client_of(None) is None
+    monkeypatch.setattr(jobs, "PATIENCE", 0.3)
+    monkeypatch.setattr(faces, "load", lambda: None)
+    assert faces.main(["--scheduler", address]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"--scheduler {address}: no dask scheduler answers there") and "`dask scheduler`" in line
+    gc.collect()  # or the client that failed is closed, in a thread that the next one waits for, at any time
+
+
+def test_a_cluster_begins_no_more_work_than_is_asked_for(tmp_path):
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        work = lambda job: (tmp_path / str(job)).touch() or job
+        results = jobs.run(work, range(9), client=client, ahead=3)
+        assert [next(results), next(results)] == [0, 1]
+        time.sleep(0.3)
+        assert sorted(file.name for file in tmp_path.iterdir()) == list("01234")
+        assert list(results) == list(range(2, 9))
+        assert list(jobs.run(abs, [], client=client)) == []
+
+
+def test_work_on_a_cluster_that_is_stopped_begins_nothing_more(tmp_path):
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        results = jobs.run(lambda job: time.sleep(0.1) or (tmp_path / str(job)).touch(), range(9), client=client)
+        next(results)
+        results.close()
+        time.sleep(0.5)
+        assert 1 <= len(list(tmp_path.iterdir())) <= 3
+
+
+def test_a_scheduler_that_ends_is_one_line_that_says_what_to_do():
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, timeout=1) as client:
+        results = jobs.run(time.sleep, [0, 2], client=client, name="videos")
+        next(results)
+        client.sync(cluster.scheduler.close)
+        with pytest.raises(
+            RuntimeError, match="videos: the scheduler of the cluster is gone.*what is finished is kept"
+        ):
+            list(results)
 
 
 def test_two_processes_cut_the_same_faces_as_one(world, monkeypatch):
