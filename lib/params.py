@@ -100,7 +100,8 @@ ReSynthesizer = section(
     lambda s: (s.size % s.factor or s.patch > s.size)
     and f"size: {s.size} is not a multiple of factor {s.factor}, or smaller than patch",
     lambda s: s.patch % s.factor and f"patch: {s.patch} is not a multiple of factor {s.factor}",
-    size=Count, limit=Natural, num_features=Count, growth_rate=Count, num_blocks=Count, num_layers=Count, factor=Count,
+    size=Count, limit=Natural, validate_on=Natural, factor=Count,
+    num_features=Count, growth_rate=Count, num_blocks=Count, num_layers=Count,
     perceptual=Literal["efficientnet_lite0", "vgg19"], loss=Literal["paper", "released"],
     stage_weights=list[NotNegative], weights=str, patch=Count, pixel_epochs=Natural, pixel_learning_rate=Positive,
     **BUDGET,
@@ -123,7 +124,13 @@ Curves = section(
     crop=list[Share], resize=list[Share],
 )  # fmt: skip
 BtsDetectors = section(
-    "BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, curve_images=Count, curves=Curves
+    "BtsDetectors",
+    sources=list[str],
+    gram_width=Count,
+    gram_pretrained=bool,
+    prnu_images=Natural,
+    curve_images=Count,
+    curves=Curves,
 )
 TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)

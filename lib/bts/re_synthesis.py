@@ -29,13 +29,15 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
     settings: the section re_synthesizer; name: one of NAMES; folder: of its weights and history.
     `pixel_epochs` epochs with Eq. 1 (kept as NAME_pixel), then `epochs` with Eq. 3. As released: a patch of each
     photograph an epoch, Adam, the learning rate halved after 30, 60 and 90 % of a run. The epoch with the least loss on
-    the photographs of the validation people is kept. Where `weights` names released weights they are taken instead, and
-    the history has one row, epoch 0.
+    the photographs of the validation people, or on the same `validate_on` of them each time, is kept. Where `weights`
+    names released weights they are taken instead, and the history has one row, epoch 0.
     """
     seed_everything(seed)
     model = RDN(**rdn_options(settings)).start_as_repetition()
     perceptual = Perceptual(settings.perceptual).to(device())
     photographs, others = rows(table, "train", 0), rows(table, "val", 0)
+    if settings.validate_on:
+        others = others.sample(min(settings.validate_on, len(others)), random_state=seed).reset_index(drop=True)
     held_out = FaceImages(others, settings.size)
     patches = Patches(FaceImages(photographs, settings.size), photographs, settings.patch, seed)
     equation1, equation3 = equations(perceptual, TASKS[NAMES[name]], settings)

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import detectors, paths
-from lib.bts import re_synthesis, sets, testing
+from lib.bts import re_synthesis, sets, testing, wiped
 from lib.bts.train import train, weights
 from lib.data import layouts
 from lib.evaluation import score_files
@@ -107,6 +107,8 @@ def main(arguments=None):
             sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
             for source in sources:
                 one_of("source", source, sets.sources(table))
+            others = further(params.test_sets, params.seed, limit)
+            others |= wiped.read(table, params.re_synthesizer.size, params.seed, scene)
             if scene:  # those of the faces have a stage of their own
                 re_synthesis.train_all(
                     params.re_synthesizer, table, params.seed, f"bts/{scene}/re_synthesizer", threads
@@ -115,7 +117,7 @@ def main(arguments=None):
             jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
             jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last of the list take longest
             work = functools.partial(
-                run, table=table, others=further(params.test_sets, params.seed, limit), seed=params.seed, scene=scene,
+                run, table=table, others=others, seed=params.seed, scene=scene,
                 size=params.re_synthesizer.size, re_synthesizer=params.re_synthesizer,
                 residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
             )  # fmt: skip

@@ -18,8 +18,8 @@ from pathlib import Path
 from lib import paths
 
 ROOT = paths.ROOT  # of the sources that are looked at
-NO_RESULT = ("lib.paths", "lib.params", "lib.training.staleness", "lib.training.checkpoints")
-"""Modules that say where things lie and what is kept, and change no number; settings count by their values."""
+NO_RESULT = ("lib.paths", "lib.params", "lib.data.jobs", "lib.training.staleness", "lib.training.checkpoints")
+"""Modules that say where things lie, what is kept and who works, and change no number; settings count by values."""
 
 
 def key(**what):
