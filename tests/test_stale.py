@@ -120,7 +120,7 @@ def test_another_size_of_the_images_is_another_training_for_those_that_see_them_
     after = {name: staleness.key(**what) for name, what in depends_on(64).items()}
     assert {name for name in before if before[name] != after[name]} == RE_SYNTHESIZERS | BTS
     reading = {name for name in TRAININGS if "re_synthesizer" in STAGES[name]["params"]}
-    assert reading == {"re_synthesizers", "bts_detectors", "cross_training"}
+    assert reading == {"re_synthesizers", "wiped_fakes", "bts_detectors", "cross_training"}
 
 
 def test_a_run_that_was_killed_finds_what_had_ended(face_settings, monkeypatch):

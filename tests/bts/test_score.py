@@ -62,28 +62,22 @@ def test_scores_that_are_not_there_are_one_line_that_says_what_makes_them(gan_se
         score.read("GramNet", "ProGAN")
 
 
-def test_generators_learned_side_by_side_give_the_scores_of_each_alone(run, tmp_path):
+def test_generators_learned_side_by_side_give_the_scores_of_each_alone(run, tmp_path, monkeypatch):
     environment = {**os.environ, "DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "DEEPFAKE_SCALE": "smoke"}
     environment |= {"DEEPFAKE_OUTPUTS": str(tmp_path / "both"), "OMP_NUM_THREADS": "2"}
-    for command in (["lib.bts.wiped"], ["lib.bts.score", "FFT-2d"]):
-        command = [sys.executable, "-m", *command]
-        ended = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
-        assert ended.returncode == 0, ended.stderr
-    assert "FFT-2d against StyleGAN, raw:" in ended.stdout
     settings = params.load("smoke", file=tmp_path / "params.yaml")
+    table = score.layouts.images(settings.data.generated, settings.seed, settings.re_synthesizer.limit)
     size = settings.re_synthesizer.size
+    monkeypatch.setattr(paths, "WIPED", tmp_path / "both" / "wiped")
+    others = wiped.make(table, size, settings.seed)
+    command = [sys.executable, "-m", "lib.bts.score", "FFT-2d"]
+    ended = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "FFT-2d against StyleGAN, raw:" in ended.stdout
     for source in ("ProGAN", "StyleGAN"):
         file = tmp_path / "both" / "results" / "scores" / "bts" / "FFT-2d" / f"{source}.csv"
-        table = score.layouts.images(settings.data.generated, settings.seed, settings.re_synthesizer.limit)
         sections = {name: getattr(settings, name) for name in ("residual_detectors", "bts_detectors")}
-        alone = score.run(
-            ("FFT-2d", source),
-            table=table,
-            others=wiped.make(table, size, settings.seed),
-            size=size,
-            seed=settings.seed,
-            **sections,
-        )
+        alone = score.run(("FFT-2d", source), table=table, others=others, size=size, seed=settings.seed, **sections)
         np.testing.assert_allclose(score_files.read(file)["score"], alone["score"], rtol=1e-5)
 
 

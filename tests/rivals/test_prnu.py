@@ -185,9 +185,9 @@ def test_fifty_thousand_photographs_do_not_have_to_fit_into_memory():
 
 def test_all_levels_and_sigmas_share_one_decomposition_and_give_what_each_gives_alone(photograph, monkeypatch):
     settings, calls, whole = [(levels, sigma) for levels in (1, 2, 3) for sigma in (0.5, 5.0)], [], pywt.wavedec2
-    alone = {setting: prnu.noise_residuals(photograph, [setting])[setting] for setting in settings}
+    alone = dict(pair for setting in settings for pair in prnu.noise_residuals(photograph, [setting]))
     monkeypatch.setattr(pywt, "wavedec2", lambda *given, **named: calls.append(0) or whole(*given, **named))
-    together = prnu.noise_residuals(photograph, settings)
+    together = dict(prnu.noise_residuals(photograph, settings))
     assert len(calls) == 1
     assert all(np.array_equal(alone[setting], together[setting]) for setting in settings)
 
