@@ -6,7 +6,7 @@ READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke
-TRAININGS := lib.bts.re_synthesis lib.bts.score lib.pel.score lib.pel.ablations lib.cross_training
+TRAININGS := lib.bts.re_synthesis lib.bts.wiped lib.bts.score lib.pel.score lib.pel.ablations lib.cross_training
 
 .PHONY: repro test lab data seeds repro-all notebooks lock clean
 
@@ -46,7 +46,7 @@ lock: ## requirements.txt -> requirements.lock and environment.yml
 	.lock/bin/pip freeze --exclude-editable > requirements.lock && rm -rf .lock
 
 clean: ## remove all that a run makes, and keep the data
-	rm -rf faces checkpoints .unfinished .smoke .dvc/cache
+	rm -rf faces wiped checkpoints .unfinished .landmarks .smoke .dvc/cache
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or 3.12 on the PATH (or: make PYTHON=/path/to/python3.11)"; exit 1; }

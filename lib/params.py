@@ -49,10 +49,10 @@ ReSynthesizer = section(
     lambda s: (s.size % s.factor or s.patch > s.size)
     and f"size: {s.size} is not a multiple of factor {s.factor}, or smaller than patch",
     lambda s: s.patch % s.factor and f"patch: {s.patch} is not a multiple of factor {s.factor}",
-    size=Count, limit=Natural, num_features=Count, growth_rate=Count, num_blocks=Count, num_layers=Count, factor=Count,
-    perceptual=Literal["efficientnet_lite0", "vgg19"], loss=Literal["paper", "released"],
-    stage_weights=list[NotNegative], weights=str, patch=Count, pixel_epochs=Natural, pixel_learning_rate=Positive,
-    **BUDGET,
+    size=Count, limit=Natural, validate_on=Natural, num_features=Count, growth_rate=Count, num_blocks=Count,
+    num_layers=Count, factor=Count, perceptual=Literal["efficientnet_lite0", "vgg19"], patch=Count, weights=str,
+    loss=Literal["paper", "released"], stage_weights=list[NotNegative], pixel_epochs=Natural,
+    pixel_learning_rate=Positive, **BUDGET,
 )  # fmt: skip
 ResidualDetectors = section(
     "ResidualDetectors",
@@ -67,13 +67,10 @@ JointTraining = section(
     "JointTraining", task=Literal["", "C", "D"], optimizer=Literal["adam", "sgd"], detector_learning_rate=Positive,
     weight_decay=NotNegative, checkpoint=bool, **BUDGET,
 )  # fmt: skip
-Curves = section(
-    "Curves", jpeg=list[Annotated[Count, Field(le=100)]], blur=list[Count], noise=list[Positive],
-    crop=list[Share], resize=list[Share],
-)  # fmt: skip
-BtsDetectors = section(
-    "BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, curve_images=Count, curves=Curves
-)
+Curves = section("Curves", jpeg=list[Annotated[Count, Field(le=100)]], blur=list[Count], noise=list[Positive],
+                 crop=list[Share], resize=list[Share])  # fmt: skip
+BtsDetectors = section("BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, prnu_images=Natural,
+                       curve_images=Count, curves=Curves)  # fmt: skip
 TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 

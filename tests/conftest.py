@@ -32,7 +32,7 @@ def gan_settings(tmp_path, monkeypatch):
     for split, photos in listed.items():
         names = [f"{source}/{photo:03d}_1.png" for source in ("CelebA-HQ", "ProGAN", "StyleGAN") for photo in photos]
         (data / "splits" / f"{split}.json").write_text(json.dumps(names))
-    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED", "RESULTS"):
+    for name in ("CHECKPOINTS", "HISTORY", "UNFINISHED", "RESULTS", "WIPED"):
         monkeypatch.setattr(paths, name, tmp_path / name)
     raw = yaml.safe_load((paths.ROOT / "params.yaml").read_text())  # without the bundled data: it needs no `dvc pull`
     raw["data"]["forged"] |= {"root": str(data)}

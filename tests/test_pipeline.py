@@ -66,7 +66,7 @@ def test_every_file_that_a_later_stage_reads_is_written_by_a_stage():
     written = [out for stage in STAGES.values() for out in outs(stage)]
     for stage in STAGES.values():
         for dependency in stage["deps"]:
-            made = dependency.startswith(("checkpoints", "results", "faces", "generated"))
+            made = dependency.startswith(("checkpoints", "results", "faces", "generated", "wiped"))
             assert not made or any(covers(out, dependency) or covers(dependency, out) for out in written), dependency
 
 
@@ -74,7 +74,7 @@ def test_finished_trainings_and_scores_survive_a_stage_that_runs_again():
     for stage in STAGES.values():
         for out in stage["outs"]:
             path, options = next(iter(out.items()))
-            if path.startswith(("checkpoints", "results/history", "results/scores", "faces")):
+            if path.startswith(("checkpoints", "results/history", "results/scores", "faces", "wiped")):
                 assert options.get("persist"), path
 
 

@@ -35,10 +35,12 @@ EDITS = {  # file, text, what takes its place: trainings that are stale, command
                          {"re_synthesizers", *SCORED}),
     "the EfficientNets": ("backbones/efficientnet.py", "SHIPPED = ", "MORE = SHIPPED = ",
                           PEL | {"Multi-Att"} | RE_SYNTHESIZERS | RESIDUAL, {"re_synthesizers", *SCORED}),
+    "the equalization": ("ops/equalization.py", "max_steps=", "max_steps=1 + ", set(),
+                         {"more_fakes", "wiped_fakes", *SCORED}),
     "one rival": ("rivals/gram_net.py", "nn.Dropout(0.5)", "nn.Dropout(0.4)", {"GramNet"}, SCORED),
     "how videos are listed": ("data/video_sets.py", "METHODS = ", "MORE = METHODS = ", set(), TRAININGS),
     "the training loop": ("training/fit.py", "momentum=0.9", "momentum=0.8",
-                          EVERYTHING - {"PRNU", "1D-Spectrum"}, TRAININGS),
+                          EVERYTHING - {"PRNU", "1D-Spectrum"}, TRAININGS - {"wiped_fakes"}),
     "words about a network": ("pel/network.py", "Eq. 7", "Equation 7", set(), SCORED),
     "a comment far away": ("fakes/forge/scene.py", '"""', '"""Once more: ', set(), {"more_fakes"}),
     "the colours of figures": ("figures.py", "REAL, FAKE = ", "FAKE, REAL = ", set(), set()),
@@ -118,7 +120,7 @@ def test_another_size_of_the_images_is_another_training_for_those_that_see_them_
     after = {name: staleness.key(**what) for name, what in depends_on(64).items()}
     assert {name for name in before if before[name] != after[name]} == RE_SYNTHESIZERS | BTS
     reading = {name for name in TRAININGS if "re_synthesizer" in STAGES[name]["params"]}
-    assert reading == {"re_synthesizers", "bts_detectors", "cross_training"}
+    assert reading == {"re_synthesizers", "wiped_fakes", "bts_detectors", "cross_training"}
 
 
 def test_a_run_that_was_killed_finds_what_had_ended(face_settings, monkeypatch):

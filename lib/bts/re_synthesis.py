@@ -29,13 +29,16 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
     settings: the section re_synthesizer; name: one of NAMES; folder: where its weights and history are.
     `pixel_epochs` epochs with Eq. 1 (stored as NAME_pixel), then `epochs` with Eq. 3. As in the released code: one
     patch of each photograph an epoch, Adam, and in both parts the learning rate is halved after 30, 60 and 90 % of the
-    epochs. The epoch with the smallest loss on the photographs of the validation people is kept. If `weights` names
-    released weights, they are loaded instead, and the history has one row, epoch 0.
+    epochs. The epoch with the smallest loss on the photographs of the validation people is kept, or on `validate_on` of
+    them, always the same. If `weights` names released weights, they are loaded instead, and the history has one row,
+    epoch 0.
     """
     seed_everything(seed)
     model = RDN(**rdn_options(settings)).start_as_repetition()
     perceptual = Perceptual(settings.perceptual).to(device())
     photographs, others = rows(table, "train", 0), rows(table, "val", 0)
+    if settings.validate_on:
+        others = others.sample(min(settings.validate_on, len(others)), random_state=seed).reset_index(drop=True)
     held_out = FaceImages(others, settings.size)
     patches = Patches(FaceImages(photographs, settings.size), photographs, settings.patch, seed)
     equation1, equation3 = equations(perceptual, TASKS[NAMES[name]], settings)

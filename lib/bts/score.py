@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import detectors, paths, preflight
-from lib.bts import re_synthesis, sets, testing
+from lib.bts import re_synthesis, sets, testing, wiped
 from lib.bts.train import train, weights
 from lib.data import check, layouts
 from lib.evaluation import score_files
@@ -118,6 +118,7 @@ def main(arguments=None):
             sources = options.source or ([sets.ALL] if scene else params.bts_detectors.sources)
             for source in sources:
                 one_of("source", source, sets.sources(table))
+            others = others | wiped.read(table, shared.size, params.seed, scene)
             if scene:  # the re-synthesizers of faces have their own stage in dvc.yaml
                 re_synthesis.train_all(shared, table, params.seed, f"bts/{scene}/re_synthesizer", threads)
             jobs = list(itertools.product(options.detectors or known, sources))

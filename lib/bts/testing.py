@@ -5,44 +5,31 @@ import functools
 from lib.bts import sets
 from lib.data import perturb
 from lib.data.items import FaceImages
-from lib.ops import spectra
 
 
 def tests(table, others, source, size, settings, seed, sizes):
     """Yield (name of the test, table of its images, their items).
 
-    table: of photographs and GAN images; others: {name: table} of those `test_sets` that exist; source: what the
-    detector has learned from; settings: the section bts_detectors; sizes: {name of others: side}, if it is not `size`.
-    val: the validation photographs and images of the source, for calibration. raw: all test images. R, A, FFHQ,
-    StarGAN2: the tables of `others`. E, P: the fakes of raw after `equalize_image` or `perturb.chain`. "jpeg 50", ...:
+    table: of photographs and GAN images; others: {name: table} of those `test_sets` that exist, and what `wiped.read`
+    returns; source: what the detector has learned from; settings: the section bts_detectors; sizes: {name of others:
+    side}, if it is not `size`.
+    val: the validation photographs and images of the source, for calibration. raw: all test images. "jpeg 50", ...:
     some test photographs and images of the source after one change of `curves`.
     R, A, E and P have fakes only, because their photographs are those of raw.
     """
     val, test = (sets.rows(table, split) for split in ("val", "test"))
     val = val.iloc[sets.of_source(val, source)].reset_index(drop=True)
-    fakes = sets.rows(table, "test", 1)
-    fake_items = FaceImages(fakes, size)
     yield "val", val, FaceImages(val, size)
     yield "raw", test, FaceImages(test, size)
     for name, other in others.items():
         other = sets.rows(other, "test", 1 if name in ("R", "A") else None)
         yield name, other, FaceImages(other, sizes.get(name, size))
-    spectrum = real_spectrum(table, size)
-    equalized = perturb.Changed(fake_items, fakes, lambda image, rng: spectra.equalize_image(image, spectrum), seed)
-    yield "E", fakes, equalized
-    yield "P", fakes, perturb.Changed(fake_items, fakes, perturb.chain, seed)
     own = test.iloc[sets.of_source(test, source)].groupby("label").head(settings.curve_images).reset_index(drop=True)
     own_items = FaceImages(own, size)
     for change, strengths in settings.curves:
         for strength in strengths:
             changed = functools.partial(_change, change, strength)
             yield f"{change} {strength:g}", own, perturb.Changed(own_items, own, changed, seed, fakes_only=False)
-
-
-def real_spectrum(table, size):
-    """Return the mean azimuthal power spectrum (3, rings) of the training photographs, rgb in [0, 1], for +E."""
-    photographs = FaceImages(sets.rows(table, "train", 0), size)
-    return spectra.mean_spectrum(photographs[i]["rgb"].double().numpy() for i in range(len(photographs)))
 
 
 def _change(change, strength, image, rng):

@@ -28,24 +28,25 @@ PATIENCE = 10  # seconds that a scheduler has to answer
 SCHEDULER = "of a running dask cluster, such as tcp://HOST:8786, whose workers see the same files"  # what ADDRESS is
 
 
-def finish(work, jobs, code, name, workers=1, client=None, unit="video", before=None):
+def finish(
+    work, jobs, code, name, workers=1, client=None, unit="video", before=None, setting="faces.workers in params.yaml"
+):
     """Return one record a job, in order; only jobs without a record, or with one of other sources or code, are done.
 
     jobs: tuples (folder, source, *rest), source: the fingerprints of its files. work(folder, *rest) fills the empty
     folder and returns a dict; with `source` and `code` added it becomes record.json there.
-    code: a digest of the code of `work`. workers, client: see `run`; before: called once if there is anything to do.
+    code: a digest of the code of `work`. workers, client, setting: see `run`; before: called once if there is work.
     The rate, in units a minute of processor time, is printed and kept under `name` in results/throughput.json.
     """
-    records = [read_record(folder) for folder, *_ in jobs]
-    fresh = [bool(r) and (r["source"], r.get("code")) == (job[1], code) for r, job in zip(records, jobs, strict=True)]
-    todo = [index for index, done in enumerate(fresh) if not done]
+    records = [fresh_record(job, code) for job in jobs]
+    todo = [index for index, record in enumerate(records) if record is None]
     if not todo:
         return records
     if before:
         before()
     start, busy, units = time.perf_counter(), 0.0, f"{unit}s"
     keep = functools.partial(_keep_record, work, code)
-    results = run(keep, [jobs[index] for index in todo], workers, client, name=units)
+    results = run(keep, [jobs[index] for index in todo], workers, client, name=units, setting=setting)
     bar = tqdm(results, units, len(jobs), initial=len(jobs) - len(todo), unit=unit)
     for index, (record, seconds) in zip(todo, bar, strict=True):
         records[index] = record
@@ -152,6 +153,13 @@ def _keep_record(work, code, job):
     record = {"source": source, "code": code, **work(folder, *rest)}
     _write_json(folder / "record.json", record)
     return record, time.process_time() - start
+
+
+def fresh_record(job, code):
+    """Return the record of a job that is finished, of the same sources and by the same code; None otherwise."""
+    folder, source, *_ = job
+    record = read_record(folder)
+    return record if record and (record["source"], record.get("code")) == (source, code) else None
 
 
 def read_record(folder):

@@ -15,6 +15,8 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
+from lib.data import image as on_disk
+
 
 def _grey_stays_grey(change):
     """Let a change see one channel of a grey (H, W, 3) image; other images than uint8 ones are a ValueError."""
@@ -145,3 +147,22 @@ class Changed(Dataset):
         pixels = (255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy()
         changed = self.change(pixels, random_of(self.names[index], self.seed))
         return {**item, "rgb": torch.from_numpy(np.array(changed)).permute(2, 0, 1).float() / 255}
+
+
+def changed_file(folder, path):
+    """Return the file in `folder` that `write_changed` writes of an image."""
+    return folder / f"{Path(path).stem}.png"
+
+
+def write_changed(folder, path, name, change, size, seed):
+    """Write an image after `change(image, rng)` to a folder, of size x size pixels; returns an empty record.
+
+    name: what draws `rng`, with the seed: method/file name, as in `Changed`. Raises ValueError with the path where it
+    cannot be changed.
+    """
+    try:
+        changed = change(on_disk.resize(on_disk.read_image(path), size), random_of(name, seed))
+    except ValueError as error:
+        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    on_disk.write_png(changed_file(folder, path), changed)
+    return {}

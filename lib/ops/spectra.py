@@ -1,4 +1,4 @@
-"""Images by frequency: azimuthal spectra, what FFT and DCT detectors look at, and spectrum equalization (+E).
+"""Images by frequency: azimuthal spectra, and what FFT and DCT detectors look at.
 
 Detectors follow one of two conventions of a ring. "grid": the centre lies between the four middle bins, half a bin off
 frequency 0, and the first and last ring are left out (Durall et al., 2019). "dc": the centre is frequency 0 and every
@@ -79,36 +79,6 @@ def gap(real, fake):
     return float(np.abs(10 * np.log10(np.asarray(fake)[..., 1:] / np.asarray(real)[..., 1:])).mean())
 
 
-def equalize(images, spectrum, tolerance=1e-4, max_steps=100):
-    """Give each image the azimuthal power spectrum of real images: +E.
-
-    images: float (..., S, S) in [0, 1]; spectrum: (..., rings), their channels' `mean_spectrum` over real images.
-    Returns float64 like `images`, in [0, 1], not rounded. Phases and mean brightness stay, but for what is clipped.
-    The gain of a frequency is interpolated linearly between the rings' middles. Interpolation and clipping disturb the
-    spectrum: they are repeated until the logarithm of every ring is right up to `tolerance`, or `max_steps` times.
-    Raises ValueError for images that are not square or have no power in some ring.
-    Source: BTS sections 4.3-4.4, which names the operation; its steps are ours.
-    """
-    images, wanted = np.asarray(images, float), np.asarray(spectrum)[..., 1:]
-    for _ in range(max_steps):
-        transform = np.fft.fft2(images)
-        have = ring_mean(_power(transform))[..., 1:]
-        if (have <= 0).any():
-            raise ValueError("images: one has no power in a ring of frequencies, so that nothing can be amplified")
-        missing = np.log(wanted / have)
-        if np.abs(missing).max() < tolerance:
-            break
-        gain = np.exp(_between_rings(missing / 2, _side(images)))
-        images = np.fft.ifft2(transform * gain).real.clip(0, 1)
-    return images
-
-
-def equalize_image(image, spectrum):
-    """Apply `equalize` to one uint8 image (S, S, 3), and write the result as uint8; spectrum: (3, rings) of [0, 1]."""
-    equalized = equalize(np.moveaxis(image, -1, 0) / 255, spectrum)
-    return np.moveaxis(np.rint(255 * equalized).astype(np.uint8), 0, -1)
-
-
 @float32
 def fft_features(rgb):
     """Return what the FFT-2d detector sees: ln(|FFT| + 1e-3) of each channel, in [-1, 1].
@@ -173,17 +143,6 @@ def _side(values):
 
 def _power(transform):
     return transform.real**2 + transform.imag**2
-
-
-def _between_rings(values, size):
-    """Interpolate values (..., rings - 1) of the rings from 1 on by radius: (..., size, size), 0 at frequency 0."""
-    axis = np.fft.fftfreq(size, 1 / size)
-    place = np.clip(np.hypot(axis[:, None], axis) - 1.5, 0, values.shape[-1] - 1)
-    low = place.astype(int)
-    high = np.minimum(low + 1, values.shape[-1] - 1)
-    field = values[..., low] + (place - low) * (values[..., high] - values[..., low])
-    field[..., 0, 0] = 0
-    return field
 
 
 # Made outside of inference mode: a constant first made under it could not be used in training later.

@@ -4,28 +4,19 @@ Zi et al., "WildDeepfake: A Challenging Real-World Dataset for Deepfake Detectio
 released: the five places of the mask are those of its figure.
 """
 
-import functools
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
 from lib.backbones.imagenet import normalise
-from lib.data import face_detectors
-from lib.data.image import read_image, resize
+from lib.data.landmarks import find
 from lib.detectors import check_rgb, register
 from lib.rivals import xception
 
 MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the fifth place
-WORKERS = 2  # threads
-SEARCH = 160  # side in pixels at which crops are searched: they hold one large face
 FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
-MINE = threading.local()  # the detector of each thread: OpenCV's networks are not to be shared
 
 
 class ADDNet(xception.Xception):
@@ -57,33 +48,6 @@ class ADDNet(xception.Xception):
 def loss(model, batch):
     """Return the loss of Xception for a batch {"rgb", "mask" (may be missing), "label"}."""
     return xception.loss(lambda rgb: model(rgb, batch.get("mask")), batch)
-
-
-def find(paths):
-    """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
-
-    x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
-    finds; NaN where it finds none. A process searches each crop once: that takes longer than to train on it.
-    Raises as lib.data.image.read_image.
-    """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
-    try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            bar = tqdm(pool.map(_search, paths), "landmarks", len(paths), leave=False, delay=2)
-            return np.array(list(bar), np.float32).reshape(-1, 5, 2)
-    finally:
-        cv2.setNumThreads(threads)
-
-
-@functools.cache
-def _search(path):
-    if not hasattr(MINE, "detector"):
-        MINE.detector = face_detectors.Mtcnn(min_face=SEARCH // 3)
-    boxes, _, points = MINE.detector.detect(resize(read_image(path), SEARCH))
-    if not len(boxes):
-        return np.full((5, 2), np.nan)
-    return points[(boxes[:, 2:] - boxes[:, :2]).prod(1).argmax()] / SEARCH
 
 
 def attention_mask(landmarks, size):
@@ -120,20 +84,22 @@ def _ellipse(mask, centre, axes, angle, value):
 
 
 class Masked(Dataset):
-    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is."""
+    """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is.
+
+    A mask is drawn when its item is asked for, so that no more than landmarks are kept.
+    """
 
     def __init__(self, images):
         self.images, self.set_epoch = images, images.set_epoch
-        masks = [attention_mask(points, images.size) for points in find(images.paths)]
-        # As uint8, a quarter of the memory.
-        self.masks = torch.from_numpy(np.stack(masks) * 255).round().to(torch.uint8)[:, None]
+        self.landmarks = find(images.paths)
 
     def __len__(self):
         return len(self.images)
 
     def __getitem__(self, index):
-        item, mask = self.images[index], self.masks[index]
-        return {**item, "mask": (mask.flip(-1) if item["mirrored"] else mask).float() / 255}
+        item = self.images[index]
+        mask = torch.from_numpy(255 * attention_mask(self.landmarks[index], self.images.size)).round()[None] / 255
+        return {**item, "mask": mask.flip(-1) if item["mirrored"] else mask}
 
 
 register("Add-Net", "pel", ADDNet, loss, items=lambda images, model: Masked(images))(xception.options)

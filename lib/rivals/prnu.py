@@ -4,7 +4,9 @@ Marra et al., "Do GANs leave artificial fingerprints?" (2019), with the noise ex
 wavelet denoising and the clean-up of the Binghamton toolbox (Goljan, Fridrich, Chen).
 """
 
+import functools
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pywt
@@ -23,32 +25,77 @@ def pixels(rgb):
     return (255 * rgb).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def noise_residual(image, levels=4, sigma=5.0):
-    """Return what wavelet denoising takes out of an image (H, W, C) of grey levels 0 .. 255, float64 (H, W, C).
+def spread(work, images):
+    """Yield work(image) of each image of a sequence, in order, by as many threads as PyTorch has.
 
-    levels: of the db4 decomposition, fewer where the image is too small; sigma: of the noise, in grey levels.
+    An image is read by the thread that works on it, and no more of them are in memory at a time than there are threads.
+    NumPy, SciPy and PyWavelets let other threads run while they work on large arrays.
     """
-    levels = min(levels, pywt.dwt_max_level(min(image.shape[:2]), "db4"))
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(images), threads):
+            yield from pool.map(lambda index: work(images[index]), range(start, min(start + threads, len(images))))
+
+
+class Images:
+    """Some images of a data set, rows of its items {"rgb", ...}, as a sequence of uint8 (H, W, 3) that keeps none."""
+
+    def __init__(self, items, rows):
+        self.items, self.rows = items, rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return pixels(self.items[int(self.rows[index])]["rgb"][None])[0]
+
+
+def noise_residuals(image, settings):
+    """Yield (setting, what wavelet denoising takes out of an image (H, W, C) of grey levels), float64 (H, W, C).
+
+    settings: pairs of levels of the db4 decomposition, fewer where the image is too small, and sigma of the noise, in
+    grey levels. They share the decomposition and the local energies of its bands, which take most of the time.
+    """
+    deepest = min(max(levels for levels, _ in settings), pywt.dwt_max_level(min(image.shape[:2]), "db4"))
     channels = image[..., :1] if (image == image[..., :1]).all() else image  # a grey image costs a third
-    smooth, *details = pywt.wavedec2(channels.astype(float), "db4", level=levels, axes=(0, 1))
-    details = [tuple(_noise_part(band, sigma**2) for band in level) for level in details]
-    residual = pywt.waverec2([np.zeros_like(smooth), *details], "db4", axes=(0, 1))
-    return np.broadcast_to(residual[: image.shape[0], : image.shape[1]], image.shape)
+    planes = np.ascontiguousarray(np.moveaxis(channels, -1, 0), float)  # on which wavelets are a third faster
+    smooth, *details = pywt.wavedec2(planes, "db4", level=deepest)
+    bands = [[(band, _least_energy(band)) for band in level] for level in details]  # the coarsest level first
+    noise = {sigma: [tuple(_noise_part(*band, sigma**2) for band in level) for level in bands]
+             for sigma in {sigma for _, sigma in settings}}  # fmt: skip
+    for levels, sigma in settings:
+        finest = noise[sigma][-levels:]
+        nothing = np.zeros_like(finest[0][0] if finest else smooth)
+        whole = pywt.waverec2([nothing, *finest], "db4")[:, : image.shape[0], : image.shape[1]]
+        yield (levels, sigma), np.broadcast_to(np.ascontiguousarray(np.moveaxis(whole, 0, -1)), image.shape)
+
+
+def residuals(image, settings):
+    """Return {setting: cleaned grey noise (H, W)} of an image (H, W, 3) of grey levels 0 .. 255; zeros for a constant.
+
+    settings: as of `noise_residuals`.
+    """
+    return {setting: _clean(noise @ GREY) for setting, noise in noise_residuals(image, settings)}
 
 
 def residual(image, levels=4, sigma=5.0):
-    """Return the cleaned grey noise (H, W) of an image (H, W, 3) of grey levels 0 .. 255; zeros for a constant one."""
-    return _clean(noise_residual(image, levels, sigma) @ GREY)
+    """Return what `residuals` does for one setting: (H, W)."""
+    return residuals(image, [(levels, sigma)])[levels, sigma]
 
 
-def fingerprint(images, levels=4, sigma=5.0):
-    """Return the fingerprint (H, W) of a source: the maximum-likelihood mean of the noise of uint8 (N, H, W, 3)."""
-    total, weight = 0.0, 0.0
-    for image in images:
-        total = total + noise_residual(image, levels, sigma) * (image / 255)
-        # Bright pixels carry more of it, saturated ones none.
-        weight = weight + (_intensity(image) * _unsaturated(image)) ** 2
-    return _clean(total / (weight + 1) @ GREY)
+def fingerprints(images, sources, settings):
+    """Return {setting: {source: its fingerprint (H, W)}}, the maximum-likelihood mean of the noise of its images.
+
+    images: a sequence of uint8 (H, W, 3), read one after the other; sources: of each image; settings: as of
+    `noise_residuals`.
+    """
+    totals, weights = {}, {}
+    for (terms, weight), source in zip(spread(lambda image: _terms(image, settings), images), sources, strict=True):
+        for sums, key, term in ((weights, source, weight), *((totals, (s, source), terms[s]) for s in settings)):
+            sums.setdefault(key, np.zeros_like(term))
+            sums[key] += term
+    return {s: {source: _clean(totals[s, source] / (weight + 1) @ GREY) for source, weight in weights.items()}
+            for s in settings}  # fmt: skip
 
 
 def correlation(a, b):
@@ -61,12 +108,14 @@ def correlation(a, b):
 class Prnu(Detector):
     """One fingerprint a source; an image is fake if it is more like a generator than like the photographs.
 
-    size: side of the images in pixels; sources: names, the first the photographs'.
+    size: side of the images in pixels; sources: names, the first the photographs'; chosen_on: how many images a source
+    choose levels and sigma in `learn`, 0: all.
     """
 
-    def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0):
+    def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0, chosen_on=0):
         super().__init__()
         self.size, self.sources, self.levels, self.sigma = size, list(sources), levels, sigma
+        self.chosen_on = chosen_on
         self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
 
     def learn(self, learn_items, learn_table, check_items, check_table, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0)):
@@ -74,35 +123,42 @@ class Prnu(Detector):
 
         Best: they tell the images to check apart, as Frank et al. (2020) chose; of equally good ones the first.
         """
-        sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
-        source, fakes = learn_table["method"].map(sources.index), check_table["label"].to_numpy() > 0
-        images = pixels(torch.stack([learn_items[i]["rgb"] for i in range(len(learn_items))]))
-        checked = torch.stack([check_items[i]["rgb"] for i in range(len(check_items))])
-        best_accuracy = -1.0
-        for level, sigma in itertools.product(levels, sigmas):
-            model = Prnu(self.size, sources, level, sigma).fit(images, source)
-            accuracy = ((model.fake_probability({"rgb": checked}) > 0.5).numpy() == fakes).mean()
-            if accuracy > best_accuracy:
-                best, best_accuracy = model, accuracy
-        self.sources, self.levels, self.sigma, self.fingerprints = sources, best.levels, best.sigma, best.fingerprints
-        return {"sources": sources, "levels": best.levels, "sigma": best.sigma}
+        self.sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
+        settings, methods = list(itertools.product(levels, sigmas)), learn_table["method"].to_numpy()
+        few, checked = (_few(table, self.chosen_on) for table in (learn_table, check_table))
+        found = fingerprints(Images(learn_items, few), methods[few], settings)
+        stacks = {setting: self._stack(found[setting]) for setting in settings}
+        calls = spread(lambda image: _called_fake(image, stacks), Images(check_items, checked))
+        fakes, right = check_table["label"].to_numpy()[checked] > 0, np.zeros(len(settings), int)
+        for called, fake in zip(calls, fakes, strict=True):
+            right += called == fake
+        best = settings[right.argmax()]
+        if len(few) < len(learn_table):
+            found = fingerprints(Images(learn_items, range(len(learn_table))), methods, [best])
+        self.levels, self.sigma = best
+        self.fingerprints = torch.from_numpy(self._stack(found[best]))
+        return {"sources": self.sources, "levels": self.levels, "sigma": self.sigma}
 
     def fit(self, images, source):
         """Take the fingerprints of images, uint8 (N, H, W, 3), of the sources (N,) with these indices; returns itself.
 
         Raises ValueError where a source has no image.
         """
-        for index, name in enumerate(self.sources):
-            chosen = np.flatnonzero(np.asarray(source) == index)
-            if not len(chosen):
-                raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
-            self.fingerprints[index] = torch.from_numpy(fingerprint(images[chosen], self.levels, self.sigma))
+        own = self.levels, self.sigma
+        found = fingerprints(images, [self.sources[index] for index in source], [own])
+        self.fingerprints = torch.from_numpy(self._stack(found[own]))
         return self
+
+    def _stack(self, found):
+        for name in self.sources:
+            if name not in found:
+                raise ValueError(f"source: no image of {name}; each source needs some for its fingerprint")
+        return np.float32([found[name] for name in self.sources])
 
     def correlations(self, rgb):
         """Return the normalised correlation (N, sources) of rgb (N, 3, H, W) in [0, 1] with each fingerprint."""
-        residuals = np.stack([residual(image, self.levels, self.sigma) for image in pixels(rgb)])
-        return torch.from_numpy(correlation(residuals, self.fingerprints.cpu().numpy()))
+        found = list(spread(lambda image: residual(image, self.levels, self.sigma), pixels(rgb)))
+        return torch.from_numpy(correlation(np.stack(found), self.fingerprints.cpu().numpy()))
 
     def fake_probability(self, batch):
         """Return a score (N,) in [0, 1], above 0.5 where a generator's fingerprint correlates most; no probability."""
@@ -111,14 +167,40 @@ class Prnu(Detector):
 
 
 @register("PRNU", "bts", Prnu, flip=False)
-def options(size):
-    return {"size": size}
+def options(size, bts_detectors):
+    return {"size": size, "chosen_on": bts_detectors.prnu_images}
 
 
-def _noise_part(x, variance):
-    """Wiener filter: keep the noise of x; the least local variance of several windows is that of the image."""
-    energies = [uniform_filter(x**2, (size, size, *(1,) * (x.ndim - 2)), mode="constant") for size in WINDOWS]
-    image = np.maximum(np.min(energies, axis=0) - variance, 0)
+def _few(table, count):
+    """Return the rows of up to `count` images of each method of a table, always the same, in order; 0: of all."""
+    shuffled = table.reset_index(drop=True).sample(frac=1, random_state=0)
+    return np.sort((shuffled.groupby("method").head(count) if count else shuffled).index)
+
+
+def _terms(image, settings):
+    """Return what an image adds to the sums of `fingerprints`: {setting: (H, W, 3)} and its weights (H, W, 3)."""
+    share = image / 255
+    terms = {setting: noise * share for setting, noise in noise_residuals(image, settings)}
+    # Bright pixels carry more of it, saturated ones none.
+    return terms, (_INTENSITY[image] * _unsaturated(image)) ** 2
+
+
+def _called_fake(image, stacks):
+    """Return bool (settings,): where an image correlates most with a generator; stacks: {setting: fingerprints}."""
+    noise = residuals(image, list(stacks))
+    found = [correlation(noise[setting][None], stack)[0] for setting, stack in stacks.items()]
+    return np.array([max(generators) > photographs for photographs, *generators in found])
+
+
+def _least_energy(x):
+    """Return the least mean of x^2 over windows of several sizes: the local energy of image and noise together."""
+    energy = x**2
+    return functools.reduce(np.minimum, [uniform_filter(energy, s, mode="constant", axes=(-2, -1)) for s in WINDOWS])
+
+
+def _noise_part(x, energy, variance):
+    """Wiener filter: keep the noise, of a variance, of x with its `_least_energy`."""
+    image = np.maximum(energy - variance, 0)
     whole = image + variance
     return x * np.divide(variance, whole, out=np.zeros_like(whole), where=whole > 0)
 
@@ -131,18 +213,20 @@ def _clean(grey):
         phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
     spectrum = np.fft.fft2(grey)
     magnitude = np.abs(spectrum) / np.sqrt(grey.size)
-    flat = _noise_part(magnitude, grey.var(ddof=1))
+    flat = _noise_part(magnitude, _least_energy(magnitude), grey.var(ddof=1))
     gain = np.divide(flat, magnitude, out=np.zeros_like(flat), where=magnitude > 0)
     return np.fft.ifft2(spectrum * gain).real
 
 
-def _intensity(image):
-    image = image.astype(float)
-    return np.where(image < 252, image / 252, np.exp(-((image - 252) ** 2) / 6))
+def _intensity(grey):
+    return np.where(grey < 252, grey / 252, np.exp(-((grey - 252) ** 2) / 6))
+
+
+_INTENSITY = _intensity(np.arange(256.0))
 
 
 def _unsaturated(image):
     """Return False where a channel is at its greatest value, above 250, and a neighbour has the same: (H, W, C)."""
-    equal = [image == np.roll(image, shift, axis) for axis in (0, 1) for shift in (1, -1)]
     greatest = image.max((0, 1))
+    equal = [image == np.roll(image, shift, axis) for axis in (0, 1) for shift in (1, -1)]
     return ~(np.any(equal, 0) & (image == greatest) & (greatest > SATURATED))

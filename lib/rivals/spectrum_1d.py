@@ -10,16 +10,15 @@ import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from torch.utils.data import DataLoader
 
 from lib.detectors import Detector, register
 from lib.ops.spectra import azimuthal_profile
-from lib.rivals.prnu import pixels
+from lib.rivals.prnu import Images, pixels, spread
 
 
-def features(rgb):
-    """Return the 1D spectra, float64 (N, length), of rgb (N, 3, S, S) in [0, 1], as grey images of 8 bits."""
-    return np.stack([azimuthal_profile(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in pixels(rgb)])
+def features(images):
+    """Return the 1D spectra, float64 (N, length), of a sequence of N images uint8 (S, S, 3), as grey ones of 8 bits."""
+    return np.stack(list(spread(lambda image: azimuthal_profile(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), images)))
 
 
 class SpectrumSVM(Detector):
@@ -38,8 +37,7 @@ class SpectrumSVM(Detector):
 
     def learn(self, learn_items, learn_table, check_items, check_table):
         """Learn from all images of a table; no option changes."""
-        spectra = np.concatenate([features(batch["rgb"]) for batch in DataLoader(learn_items, 64)])
-        self.fit(spectra, learn_table["label"].to_numpy())
+        self.fit(features(Images(learn_items, range(len(learn_items)))), learn_table["label"].to_numpy())
         return {}
 
     def fit(self, spectra, labels, penalty=1.0):
@@ -51,7 +49,7 @@ class SpectrumSVM(Detector):
         return self
 
     def forward(self, rgb):
-        spectra = torch.as_tensor(features(rgb)).to(self.mean)
+        spectra = torch.as_tensor(features(pixels(rgb))).to(self.mean)
         return ((spectra - self.mean) / self.deviation) @ self.weight + self.bias
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from lib import paths
 
 ROOT = paths.ROOT  # the folder that contains the package lib
-NO_RESULT = ("lib.paths", "lib.params", "lib.sections", "lib.preflight", "lib.training.staleness",
-             "lib.training.checkpoints")  # fmt: skip
-"""Modules that change no number: they only say where files are and what is kept. Settings count by their values."""
+NO_RESULT = ("lib.paths", "lib.params", "lib.sections", "lib.preflight", "lib.data.jobs",
+             "lib.training.staleness", "lib.training.checkpoints")  # fmt: skip
+"""Modules that change no number: where files are, what is kept, who works. Settings count by their values."""
 
 
 def key(**what):

@@ -41,7 +41,8 @@ def test_a_re_synthesizer_that_is_not_there_is_one_line_that_says_what_trains_it
 
 
 @pytest.mark.parametrize(("change", "again"), [
-    ({}, False), ({"workers": 1}, False), ({"size": 64}, True), ({"loss": "released"}, True)
+    ({}, False), ({"workers": 1}, False), ({"size": 64}, True), ({"loss": "released"}, True),
+    ({"validate_on": 2}, True),
 ])  # fmt: skip
 def test_it_is_trained_again_where_a_setting_has_changed_and_loaded_otherwise(
     settings, gan_table, monkeypatch, change, again
@@ -53,6 +54,20 @@ def test_it_is_trained_again_where_a_setting_has_changed_and_loaded_otherwise(
     with contextlib.suppress(pytest.fail.Exception):
         re_synthesis.train(settings.replace(**change), gan_table[fakes], "SR", 0)
     assert bool(started) == again
+
+
+@pytest.mark.parametrize(("validate_on", "count"), [(0, 3), (2, 2), (100, 3)])
+def test_an_epoch_ends_with_a_few_photographs_always_the_same_not_with_thousands_of_1024_pixels(
+    settings, gan_table, monkeypatch, validate_on, count
+):
+    seen, whole = [], re_synthesis.reconstruction
+    record = lambda model, perceptual, items, *given: (
+        seen.append(items.paths) or whole(model, perceptual, items, *given)
+    )
+    monkeypatch.setattr(re_synthesis, "reconstruction", record)
+    re_synthesis.train(settings.replace(validate_on=validate_on), gan_table, "SR", 0)
+    assert len(seen) == 2 and seen[0] == seen[1] and len(seen[0]) == count
+    assert set(seen[0]) <= set(sets.rows(gan_table, "val", 0)["path"])
 
 
 def test_no_loader_of_videos_no_rival_and_no_command_line_decides_about_a_re_synthesizer():

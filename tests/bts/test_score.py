@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lib import detectors, params, paths
-from lib.bts import score, sets, testing
+from lib.bts import score, sets, testing, wiped
 from lib.evaluation import score_files
 
 
@@ -18,7 +18,7 @@ def run(gan_settings, gan_table):
 
     def run_it(name, source, **changes):
         settings = gan_settings.replace(bts_detectors=gan_settings.bts_detectors.replace(**changes))
-        return score.run((name, source), table=gan_table, others={}, size=32, seed=0,
+        return score.run((name, source), table=gan_table, others=wiped.make(gan_table, 32, 0), size=32, seed=0,
                          re_synthesizer=settings.re_synthesizer, residual_detectors=settings.residual_detectors,
                          bts_detectors=settings.bts_detectors)  # fmt: skip
 
@@ -27,8 +27,13 @@ def run(gan_settings, gan_table):
 
 @pytest.fixture
 def command(gan_settings, tmp_path, monkeypatch):
-    """Runs the command line at the tiny scale, within this process."""
-    monkeypatch.setattr(score, "load", lambda: gan_settings.replace(machine=gan_settings.machine.replace(threads=0)))
+    """Runs the command line at the tiny scale, within this process, behind that of +E and +P."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    for module in (score, wiped):
+        monkeypatch.setattr(
+            module, "load", lambda: gan_settings.replace(machine=gan_settings.machine.replace(threads=0))
+        )
+    wiped.main([])
     return score.main
 
 
@@ -57,20 +62,22 @@ def test_scores_that_are_not_there_are_one_line_that_says_what_makes_them(gan_se
         score.read("GramNet", "ProGAN")
 
 
-def test_generators_learned_side_by_side_give_the_scores_of_each_alone(run, tmp_path):
+def test_generators_learned_side_by_side_give_the_scores_of_each_alone(run, tmp_path, monkeypatch):
     environment = {**os.environ, "DEEPFAKE_PARAMS": str(tmp_path / "params.yaml"), "DEEPFAKE_SCALE": "smoke"}
     environment |= {"DEEPFAKE_OUTPUTS": str(tmp_path / "both"), "OMP_NUM_THREADS": "2"}
+    settings = params.load("smoke", file=tmp_path / "params.yaml")
+    table = score.layouts.images(settings.data.generated, settings.seed, settings.re_synthesizer.limit)
+    size = settings.re_synthesizer.size
+    monkeypatch.setattr(paths, "WIPED", tmp_path / "both" / "wiped")
+    others = wiped.make(table, size, settings.seed)
     command = [sys.executable, "-m", "lib.bts.score", "FFT-2d"]
     ended = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert "FFT-2d against StyleGAN, raw:" in ended.stdout
-    settings = params.load("smoke", file=tmp_path / "params.yaml")
-    size = settings.re_synthesizer.size
     for source in ("ProGAN", "StyleGAN"):
         file = tmp_path / "both" / "results" / "scores" / "bts" / "FFT-2d" / f"{source}.csv"
-        table = score.layouts.images(settings.data.generated, settings.seed, settings.re_synthesizer.limit)
         sections = {name: getattr(settings, name) for name in ("residual_detectors", "bts_detectors")}
-        alone = score.run(("FFT-2d", source), table=table, others={}, size=size, seed=settings.seed, **sections)
+        alone = score.run(("FFT-2d", source), table=table, others=others, size=size, seed=settings.seed, **sections)
         np.testing.assert_allclose(score_files.read(file)["score"], alone["score"], rtol=1e-5)
 
 
@@ -101,6 +108,10 @@ def test_scenes_fill_table_3_from_real_and_fake_folders_and_a_missing_one_is_nam
         scenes=gan_settings.scenes.replace(bedroom=bedroom), machine=gan_settings.machine.replace(threads=0)
     )
     monkeypatch.setattr(score, "load", lambda: settings)
+    with pytest.raises(SystemExit, match="bedroom/E: images are missing .* run `python -m lib.bts.wiped`"):
+        command(["SR", "--scene", "bedroom"])
+    monkeypatch.setattr(wiped, "load", lambda: settings)
+    wiped.main([])
     command(["SR", "--scene", "bedroom"])
     scored = score.read("SR", sets.ALL, "bedroom")
     assert {"real", "fake"} == set(scored.loc[scored["test"] == "raw", "method"])

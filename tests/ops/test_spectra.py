@@ -135,53 +135,6 @@ def test_log_dct_features_of_the_training_images_have_mean_0_and_deviation_1_and
     assert torch.equal(restored(images), features)
 
 
-def faces_and_fakes(size=32, count=6):
-    """Two sets of random images (count, 3, size, size) in [0, 1] whose power falls differently with frequency."""
-    random = np.random.default_rng(0)
-    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(size), np.fft.fftfreq(size))) + 1 / size
-    sets = []
-    for slope in (1.5, 0.8):
-        images = np.fft.ifft2(np.fft.fft2(random.standard_normal((count, 3, size, size))) / radius**slope).real
-        sets.append((0.5 + 0.12 * images / images.std((-2, -1), keepdims=True)).clip(0, 1))
-    return sets
-
-
-def test_equalization_closes_the_gap_to_the_real_spectrum_before_rounding_and_again_changes_nothing():
-    reals, fakes = faces_and_fakes()
-    spectrum = spectra.mean_spectrum(reals)
-    before = spectra.gap(spectrum, spectra.mean_spectrum(fakes))
-    equalized = np.stack([spectra.equalize(fake, spectrum) for fake in fakes])
-    assert before > 3
-    assert spectra.gap(spectrum, spectra.mean_spectrum(equalized)) < 1e-3
-    assert max(spectra.gap(spectrum, spectra.mean_spectrum([image])) for image in equalized) < 1e-3
-    assert equalized.min() >= 0 and equalized.max() <= 1
-    again = np.stack([spectra.equalize(image, spectrum) for image in equalized])
-    assert np.array_equal(again, equalized)
-
-
-def test_equalization_keeps_phases_and_brightness():
-    reals, fakes = faces_and_fakes()
-    one = fakes[0, 0]
-    equalized = spectra.equalize(one, spectra.mean_spectrum(reals)[0])
-    before, after = np.fft.fft2(one), np.fft.fft2(equalized)
-    assert np.abs(np.angle(after * before.conj()))[np.abs(before) > 1].mean() < 0.1
-    assert equalized.mean() == pytest.approx(one.mean(), abs=0.01)
-
-
-def test_an_equalized_photograph_is_an_image_closer_to_the_spectrum(photograph):
-    reals, _ = faces_and_fakes(size=64)
-    spectrum = spectra.mean_spectrum(reals)
-    equalized = spectra.equalize_image(photograph, spectrum)
-    assert equalized.dtype == np.uint8 and equalized.shape == photograph.shape
-    gaps = [spectra.gap(spectrum, spectra.mean_spectrum([x.transpose(2, 0, 1) / 255])) for x in (photograph, equalized)]
-    assert gaps[1] < 0.2 * gaps[0]
-
-
-def test_an_empty_image_cannot_be_equalized_and_is_named():
-    with pytest.raises(ValueError, match="no power in a ring"):
-        spectra.equalize(np.zeros((8, 8)), np.ones(6))
-
-
 def test_the_gap_between_spectra_is_in_decibel():
     spectrum = np.ones(10)
     assert spectra.gap(spectrum, spectrum) == 0

@@ -1,4 +1,3 @@
-import threading
 from pathlib import Path
 
 import cv2
@@ -8,11 +7,18 @@ import pandas as pd
 import pytest
 import torch
 
+from lib import paths
+from lib.data import face_detectors, landmarks
 from lib.data.image import write_png
 from lib.data.items import FaceImages
 from lib.rivals import add_net
 
 UPRIGHT = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]], np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_landmarks(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "LANDMARKS", tmp_path / "landmarks")
 
 
 @pytest.fixture
@@ -80,20 +86,54 @@ def test_landmarks_that_do_not_fit_are_named():
         add_net.attention_mask(UPRIGHT[:4], 32)
 
 
-def test_each_face_is_searched_once_whatever_is_made_of_it(crops, monkeypatch):
-    searched = []
+@pytest.fixture
+def searched(monkeypatch):
+    """Lets a stand-in search crops; gives the shapes of what it has searched."""
+    seen = []
 
     class Detector:
         def __init__(self, min_face):
             pass
 
         def detect(self, rgb):
-            searched.append(rgb.shape)
+            seen.append(rgb.shape)
             return np.array([[0, 0, 9, 9], [0, 0, 90, 90.0]]), None, np.stack([UPRIGHT, UPRIGHT * 160])
 
-    monkeypatch.setattr(add_net, "MINE", threading.local())
-    monkeypatch.setattr(add_net.face_detectors, "Mtcnn", Detector)
+    face_detectors._of_crops.cache_clear()
+    monkeypatch.setattr(face_detectors, "Mtcnn", Detector)
+    yield seen
+    face_detectors._of_crops.cache_clear()
+
+
+def test_each_face_is_searched_once_whatever_is_made_of_it(crops, searched):
     first, again = (add_net.Masked(FaceImages(crops, 32)) for _ in range(2))
     assert searched == [(160, 160, 3)] * 3
-    assert torch.equal(first.masks, again.masks)
+    assert np.array_equal(first.landmarks, again.landmarks)
     np.testing.assert_allclose(add_net.find(crops["path"])[1], UPRIGHT, rtol=1e-5)  # of the largest face
+    add_net.find(crops["path"][1:])
+    assert len(searched) == 3
+
+
+def test_a_killed_search_goes_on_and_a_face_that_has_changed_is_searched_again(crops, tmp_path, searched, interrupted):
+    files = [tmp_path / name for name in ("1_00.png", "1_01.png", "2_00.png")]
+    for file, path in zip(files, crops["path"], strict=True):
+        file.write_bytes(Path(path).read_bytes())
+    calls = interrupted(landmarks, "read_image", at=3)
+    with pytest.raises(KeyboardInterrupt):
+        add_net.find(files)
+    add_net.find(files)
+    assert len(searched) == 3 and len(calls) == 4
+    write_png(files[1], np.full((128, 128, 3), 91, np.uint8))
+    add_net.find(files)
+    assert len(searched) == 4
+
+
+def test_masks_are_drawn_when_they_are_asked_for_and_so_fit_into_memory(crops, searched, monkeypatch):
+    drawn, draw = [], add_net.attention_mask
+    monkeypatch.setattr(add_net, "attention_mask", lambda *given: drawn.append(0) or draw(*given))
+    items = add_net.Masked(FaceImages(crops, 32))
+    assert not drawn
+    mask = items[1]["mask"]
+    assert len(drawn) == 1
+    grey = np.rint(255 * draw(items.landmarks[1], 32)).astype(np.uint8)  # as an image of 8 bits
+    assert torch.equal(mask[0], torch.from_numpy(grey).float() / 255)

@@ -1,6 +1,9 @@
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
+import pywt
 import torch
 from sklearn.datasets import load_sample_image
 
@@ -88,7 +91,7 @@ def test_a_constant_image_has_no_noise():
 
 
 def test_a_fingerprint_correlates_with_itself_by_one_and_with_its_negative_by_minus_one(photograph):
-    pattern = prnu.fingerprint(photograph[None])
+    pattern = prnu.fingerprints(photograph[None], ["camera"], [(4, 5.0)])[4, 5.0]["camera"]
     other = np.random.default_rng(0).standard_normal(pattern.shape)
     found = prnu.correlation([pattern, -pattern], [pattern, other])
     np.testing.assert_allclose(found[:, 0], [1, -1])
@@ -137,9 +140,10 @@ def learn(model):
 
 
 def test_of_levels_and_sigma_those_are_taken_that_tell_held_out_images_apart(monkeypatch):
-    whole = prnu.fingerprint
-    useless = lambda images, levels, sigma: whole(images, levels, sigma) * (levels == 2 and sigma == 5.0)
-    monkeypatch.setattr(prnu, "fingerprint", useless)
+    whole = prnu.fingerprints
+    useful = lambda setting, prints: {name: part * (setting == (2, 5.0)) for name, part in prints.items()}
+    useless = lambda *given: {setting: useful(setting, prints) for setting, prints in whole(*given).items()}
+    monkeypatch.setattr(prnu, "fingerprints", useless)
     options, _ = learn(prnu.Prnu(32))
     assert (options["levels"], options["sigma"]) == (2, 5.0)
 
@@ -153,6 +157,62 @@ def test_what_it_chose_travels_with_the_weights(tmp_path):
     batch = {"rgb": rgb}
     assert torch.equal(restored.fake_probability(batch), model.fake_probability(batch))
     assert (restored.levels, restored.sigma) == (model.levels, model.sigma)
+
+
+def streamed(count, size=32):
+    """Images of two sources as items that are made when they are asked for, their table, and how many live at most."""
+    images, source = sources(count, size)
+    alive, most = weakref.WeakSet(), [0]
+
+    class Items:
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, index):
+            rgb = torch.from_numpy(images[index]).permute(2, 0, 1).float() / 255
+            alive.add(rgb)
+            most[0] = max(most[0], len(alive))
+            return {"rgb": rgb}
+
+    return Items(), pd.DataFrame({"label": source, "method": np.where(source, "ProGAN", "CelebA-HQ")}), most
+
+
+def test_fifty_thousand_photographs_do_not_have_to_fit_into_memory():
+    items, table, most = streamed(count=12)
+    prnu.Prnu(32).learn(items, table, items, table, levels=(1, 2), sigmas=(0.5, 5.0))
+    assert most[0] <= 2 * torch.get_num_threads()
+
+
+def test_all_levels_and_sigmas_share_one_decomposition_and_give_what_each_gives_alone(photograph, monkeypatch):
+    settings, calls, whole = [(levels, sigma) for levels in (1, 2, 3) for sigma in (0.5, 5.0)], [], pywt.wavedec2
+    alone = dict(pair for setting in settings for pair in prnu.noise_residuals(photograph, [setting]))
+    monkeypatch.setattr(pywt, "wavedec2", lambda *given, **named: calls.append(0) or whole(*given, **named))
+    together = dict(prnu.noise_residuals(photograph, settings))
+    assert len(calls) == 1
+    assert all(np.array_equal(alone[setting], together[setting]) for setting in settings)
+
+
+def test_levels_and_sigma_are_chosen_on_a_sample_and_the_fingerprints_are_those_of_all_images(monkeypatch):
+    items, table, _ = streamed(count=12)
+    asked, whole = [], prnu.fingerprints
+    monkeypatch.setattr(prnu, "fingerprints", lambda *given: asked.append(list(given[1])) or whole(*given))
+    few, again = prnu.Prnu(32, chosen_on=3), prnu.Prnu(32, chosen_on=3)
+    options = few.learn(items, table, items, table, levels=(1, 2), sigmas=(0.5, 5.0))
+    assert [len(names) for names in asked] == [6, 24] and sorted(asked[0]) == ["CelebA-HQ"] * 3 + ["ProGAN"] * 3
+    assert again.learn(items, table, items, table, levels=(1, 2), sigmas=(0.5, 5.0)) == options
+    images, source = sources(12)
+    alone = prnu.Prnu(32, options["sources"], options["levels"], options["sigma"]).fit(images, source)
+    assert torch.equal(few.fingerprints, alone.fingerprints)
+
+
+def test_the_number_of_threads_changes_no_digit():
+    images, source = sources(6)
+    one = prnu.Prnu(32).fit(images, source).fingerprints
+    torch.set_num_threads(3)
+    try:
+        assert torch.equal(prnu.Prnu(32).fit(images, source).fingerprints, one)
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_a_source_without_images_is_named():

@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from lib import detectors
 from lib.data import perturb
+from lib.rivals.prnu import pixels
 from lib.rivals.spectrum_1d import SpectrumSVM, features
 from lib.training import checkpoints
 
@@ -26,7 +27,7 @@ def crops():
 
 def test_enlarged_images_are_told_from_photographs_and_by_what_scikit_learn_says(crops):
     rgb, labels = crops
-    spectra = features(rgb)
+    spectra = features(pixels(rgb))
     model = SpectrumSVM(32).fit(spectra[:40], labels[:40])
     reference = make_pipeline(StandardScaler(), SVC(kernel="linear")).fit(spectra[:40], labels[:40])
     np.testing.assert_allclose(model(rgb), reference.decision_function(spectra), atol=1e-8)
@@ -38,7 +39,7 @@ def test_the_hyperplane_is_saved_like_a_network(crops, tmp_path):
     model = SpectrumSVM(32)
     items, table = [{"rgb": image} for image in rgb], pd.DataFrame({"label": labels})
     options = {"size": 32, **model.learn(items, table, items, table)}
-    torch.testing.assert_close(model(rgb), SpectrumSVM(32).fit(features(rgb), labels)(rgb))
+    torch.testing.assert_close(model(rgb), SpectrumSVM(32).fit(features(pixels(rgb)), labels)(rgb))
     checkpoints.save(model, tmp_path / "svm.safetensors", {"detector": "1D-Spectrum", "options": options})
     restored = detectors.restore(*checkpoints.load(tmp_path / "svm.safetensors"))
     assert torch.equal(restored(rgb), model(rgb))

@@ -1,0 +1,71 @@
+"""Where eyes, nose and mouth are in face crops: searched once and kept, because that takes longer than a training."""
+
+import functools
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from lib import paths
+from lib.data import face_detectors, jobs
+from lib.data.image import read_image
+from lib.training import staleness
+
+
+def find(crops):
+    """Return the landmarks of face crops, by their paths, as shares of their side, float32 (n, 5, 2).
+
+    x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
+    finds; NaN where it finds none. As many processes search as PyTorch has threads.
+    What they find is kept in paths.LANDMARKS beside the fingerprints of the crop and of the code: a killed run
+    continues, and what has changed is searched again.
+    Raises as lib.data.image.read_image.
+    """
+    crops, code = [str(crop) for crop in crops], staleness.code("lib.data.face_detectors")
+    parts, found, todo = defaultdict(list), {}, []
+    for crop in dict.fromkeys(crops):
+        parts[_file(crop)].append(crop)
+    for file, part in parts.items():
+        known = _read(file)
+        fresh = {crop: known[crop][1] for crop in part if known.get(crop, [None])[0] == _state(crop, code)}
+        found |= fresh
+        if missing := [crop for crop in part if crop not in fresh]:
+            todo.append((file, missing))
+    results = jobs.run(functools.partial(_search, code), todo, torch.get_num_threads(), name="landmarks",
+                       setting="OMP_NUM_THREADS")  # fmt: skip
+    for new in tqdm(results, "landmarks", len(todo), unit="file", leave=False, delay=2):
+        found |= new
+    return np.array([found[crop] for crop in crops], np.float32).reshape(-1, 5, 2)
+
+
+def _search(code, part):
+    """Search crops that share a file, write what was found to it, and return it: {crop: its landmarks as lists}."""
+    file, crops = part
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
+    try:
+        found = {crop: face_detectors.crop_landmarks(read_image(crop)).tolist() for crop in crops}
+    finally:
+        cv2.setNumThreads(threads)
+    text = json.dumps({**_read(file), **{crop: [_state(crop, code), points] for crop, points in found.items()}})
+    paths.replace(file, lambda unfinished: unfinished.write_text(text))
+    return found
+
+
+def _file(crop):
+    """Return the file that keeps a crop, with all whose names differ from its own in the last two letters alone."""
+    name = str(Path(crop).resolve().with_suffix(""))[:-2]
+    return paths.LANDMARKS / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
+
+
+def _state(crop, code):
+    return [code, *staleness.fingerprint(crop)]
+
+
+def _read(file):
+    return json.loads(file.read_text()) if file.is_file() else {}
