@@ -15,7 +15,7 @@ import numpy as np
 
 from lib import paths
 from lib.bts import sets
-from lib.data import jobs, layouts, perturb
+from lib.data import check, jobs, layouts, perturb
 from lib.data.image import read_image, resize
 from lib.ops import equalization, spectra
 from lib.params import ParamsError, load
@@ -110,11 +110,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         params = load()
-        size, limit = params.re_synthesizer.size, params.re_synthesizer.limit
+        limit = params.re_synthesizer.limit
         client = jobs.client_of(options.scheduler)
         for scene, root in {"": params.data.generated, **dict(params.scenes)}.items():
-            if not scene or paths.resolve(root.root).is_dir():
-                table = layouts.images(root, params.seed, limit)
+            if not scene or check.is_there(root):
+                table, size = layouts.images(root, params.seed, limit), root.size or params.re_synthesizer.size
                 found = make(table, size, params.seed, scene, workers=joblib.cpu_count(), client=client)
                 for kind, fakes in found.items():
                     print(f"{len(fakes)} fakes of {root.root} after +{kind}")
