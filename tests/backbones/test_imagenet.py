@@ -66,7 +66,7 @@ def test_training_works_after_a_first_image_under_inference_mode():
 
 
 def test_every_backbone_of_the_papers_scale_has_seen_imagenet_alone():
-    paper = params.load("paper")
+    paper = params.read("paper")
     for name in (paper.pel.backbone, paper.pel_detectors.attention_backbone, xception.WEIGHTS):
         assert name in timm.list_pretrained(f"{name.partition('.')[0]}.*")
         assert not {"jft", "in12k", "in21k", "in22k"} & set(name.partition(".")[2].split("_"))

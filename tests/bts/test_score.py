@@ -156,13 +156,14 @@ def test_scenes_are_learned_at_their_own_size_and_no_face_is_shown_to_their_dete
         machine=settings.machine.replace(threads=0), re_synthesizer=settings.re_synthesizer.replace(patch=16)
     )
     monkeypatch.setattr(score, "load", lambda: small)
-    trained, seen = [], []
+    trained, seen, wiped = [], [], []
+    monkeypatch.setattr(score.wiped, "read", lambda table, size, *given: wiped.append(size) or {})
     monkeypatch.setattr(score.re_synthesis, "train_all", lambda settings, *given: trained.append(settings.size))
     scored = pd.DataFrame({"test": ["raw"], "label": [1], "score": [0.9]})
     monkeypatch.setattr(score, "run", lambda job, **given: seen.append(given) or scored)
     score.main(["PRNU", "--scene", "bedroom"])
     score.main(["PRNU"])
-    assert trained == [16]
+    assert trained == [16] and wiped == [16, 32]
     assert [given["size"] for given in seen] == [16, 32, 32]
     assert [given["re_synthesizer"].size for given in seen] == [16, 32, 32]
     assert [list(given["others"]) for given in seen] == [[], ["R"], ["R"]]
