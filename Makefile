@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke
 TRAININGS := lib.bts.re_synthesis lib.bts.wiped lib.bts.score lib.pel.score lib.pel.ablations lib.cross_training
 
-.PHONY: repro test lab data seeds repro-all notebooks lock clean
+.PHONY: repro test lab data seeds repro-all gpu notebooks lock clean
 
 repro: data
 	dvc repro
@@ -36,6 +36,10 @@ repro-all: repro seeds ## and what takes hours: PEL and its ablations over five 
 	python -m lib.bts.joint_training --seeds 0 1 2
 	python -m lib.pel.ablations --seeds 5
 	dvc repro --single-item --force pel_ablations
+
+gpu: data ## what a GPU makes of it all, into results/gpu/; DEVICE=cpu QUICK=1 tries the command without one
+	python -m lib.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE)) $(if $(QUICK),--quick) \
+		$(if $(VIDEOS),--videos $(VIDEOS)) $(if $(IMAGES),--images $(IMAGES))
 
 notebooks: repro ## write the outputs of the last run back into notebooks/
 	python -m lib.notebooks

@@ -14,6 +14,14 @@ from lib.rivals import add_net
 
 torch.set_num_threads(1)
 
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs an NVIDIA GPU where there is none."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
 SMALL = {"size": 32, "patch": 32, "num_features": 4, "growth_rate": 4, "num_blocks": 1, "num_layers": 1,
          "batch_size": 4, "epochs": 1, "pixel_epochs": 1, "limit": 0}  # fmt: skip
 

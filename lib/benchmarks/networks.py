@@ -25,26 +25,30 @@ from lib.training import device as training_device
 from lib.training.device import seed_everything
 
 
-def pel_training(device, backbone, size, batch, rounds):
+def pel_training(device, backbone, size, batch, rounds, compiled=True):
     """Measure steps of training: a DataFrame, one row a variant, with images a second and seconds of the first step.
 
-    Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, ours through torch.compile.
+    Variants: the operations as the paper writes them, ours, ours under bfloat16 autocast, and with `compiled` ours
+    through torch.compile.
     """
     plain = mock.patch.multiple(ops, noise_enhance=ops.noise_enhance_ref, frequency_stem=ops.frequency_stem_ref)
     nothing, lower = contextlib.nullcontext(), torch.autocast(device.type, torch.bfloat16)
-    contexts = {"plain operations": plain, "ours": nothing, "ours, bfloat16": lower, "ours, compiled": nothing}
+    contexts = {"plain operations": plain, "ours": nothing, "ours, bfloat16": lower}
+    contexts |= {"ours, compiled": nothing} if compiled else {}
     runs = {name: functools.partial(_stepper(device, backbone, size, batch, compiled="compiled" in name), context)
             for name, context in contexts.items()}  # fmt: skip
     return _measure(runs, batch, device, rounds)
 
 
-def rdn_inference(device, sizes, size, rounds):
+def rdn_inference(device, sizes, size, rounds, compiled=True):
     """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as of `pel_training`.
 
-    sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, compiled.
+    sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, and with
+    `compiled` channels_last through torch.compile.
     """
     rgb, runs = torch.rand(1, 3, size, size, device=device), {}
-    for name in ("eager", "channels_last", "channels_last, bfloat16", "channels_last, compiled"):
+    variants = ("eager", "channels_last", "channels_last, bfloat16", "channels_last, compiled")
+    for name in variants[: 4 if compiled else 3]:
         seed_everything(0)
         layout = torch.channels_last if "channels_last" in name else torch.contiguous_format
         model = RDN(**sizes).to(device, memory_format=layout).eval()

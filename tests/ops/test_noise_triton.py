@@ -67,7 +67,7 @@ def test_the_gpu_kernels_give_the_numbers_of_the_plain_ones(results, name):
     assert results[name] == "agree"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("size", [3, 5, 7])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_on_a_gpu_too(size, layout):

@@ -194,7 +194,7 @@ def test_two_processes_of_torchrun_differ_from_one_by_their_batch_norm_and_by_no
         assert (two[curve] - one[curve]).abs().max() > 1e-3
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.gpu
 def test_a_gpu_follows_the_curve_of_the_cpu(tmp_path, one):
     gpu = pd.DataFrame(finish(start(tmp_path, program=MORE, gpu=True)))
     assert (gpu["loss"] - one["loss"]).abs().max() < 1e-2  # the kernels of the noise block add up in single precision
