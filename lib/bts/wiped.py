@@ -1,8 +1,8 @@
 """The test fakes after +E and +P, which wipe their traces, as files that every detector reads.
 
 `python -m lib.bts.wiped` writes them to wiped/E and wiped/P, those of the scenes to wiped/SCENE/E and wiped/SCENE/P: by
-processes of this machine, or with `--scheduler ADDRESS` by the workers of a running dask cluster. What is there and
-depends on nothing that has changed stays, so that a killed run continues.
+processes of this machine, or with `--scheduler ADDRESS` by the workers of a running dask cluster. Images that
+are up to date are kept, so a killed run continues.
 """
 
 import argparse
@@ -26,10 +26,10 @@ AT_ONCE = 64  # photographs whose spectra are added up in one job
 
 
 def make(table, size, seed, scene="", **how):
-    """Write the test fakes of a table of photographs and GAN images after +E and +P, or what of that is not there.
+    """Write the test fakes of a table of photographs and GAN images after +E and +P, but for files that are up to date.
 
-    size: of the images in pixels; seed: of the draws of +P; scene: the folder of these images; how: workers, client, as
-    of `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
+    size: of the images in pixels; seed: of the draws of +P; scene: name of their folder; how: workers, client, as in
+    `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
     """
     given, changes = _given(table, size, seed, scene), {"E": None, "P": perturb.chain}
     if not _finished(given["E"], "E"):
@@ -43,7 +43,7 @@ def make(table, size, seed, scene="", **how):
 def read(table, size, seed, scene=""):
     """Return {"E", "P"}: the table of the test fakes, with the paths of the files that `make` has written of them.
 
-    Raises FileNotFoundError in one line that says what makes them, where some are missing or of other images.
+    Raises FileNotFoundError in one line that names the command, if files are missing or were made of other images.
     """
     found, fakes = {}, sets.rows(table, "test", 1)
     for kind, given in _given(table, size, seed, scene).items():
@@ -57,7 +57,7 @@ def read(table, size, seed, scene=""):
 def spectrum(table, size, scene="", **how):
     """Return the mean azimuthal power spectrum (3, rings) of the training photographs in [0, 1], which +E wants.
 
-    It is computed once and kept beside the images; how: as of `make`.
+    It is computed once and kept next to the images; how: as in `make`.
     """
     photographs, given = sets.rows(table, "train", 0)["path"].tolist(), []
     for number, start in enumerate(range(0, len(photographs), AT_ONCE)):
@@ -70,7 +70,7 @@ def spectrum(table, size, scene="", **how):
 
 
 def _given(table, size, seed, scene):
-    """Return {"E", "P"}: the jobs (folder, source, path, name) of all test fakes, as `jobs.finish` wants them."""
+    """Return {"E", "P"}: the jobs (folder, source, path, name) of all test fakes, for `jobs.finish`."""
     wanted, found = staleness.images(sets.rows(table, "train", 0)), {"E": [], "P": []}
     for number, row in enumerate(sets.rows(table, "test", 1).itertuples()):
         name, state = f"{row.method}/{Path(row.path).name}", [size, *staleness.fingerprint(row.path)]
@@ -85,7 +85,7 @@ def _finished(given, kind):
 
 
 def _finish(work, given, kind, name, unit, how):
-    """Call `jobs.finish`, and remove the folders of jobs that are no more."""
+    """Call `jobs.finish`, and remove the folders of images that are no longer test fakes."""
     setting = "LOKY_MAX_CPU_COUNT (processes at a time)"
     records = jobs.finish(work, given, staleness.code(*CODE[kind]), name, unit=unit, setting=setting, **how)
     for folder in {folder.parent for folder, *_ in given}:

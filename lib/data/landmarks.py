@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def find(crops):
 
     x, y of left eye, right eye (as seen), nose, left and right corner of the mouth, of the largest face that MTCNN
     finds; NaN where it finds none. As many processes search as PyTorch has threads.
-    What they find is kept in paths.LANDMARKS beside the fingerprints of the crop and of the code: a killed run
-    continues, and what has changed is searched again.
+    What they find is kept in paths.LANDMARKS with the fingerprints of the crop and of the code: a killed run continues,
+    and a crop that has changed is searched again. The processes of torchrun share the search.
     Raises as lib.data.image.read_image.
     """
     crops, code = [str(crop) for crop in crops], staleness.code("lib.data.face_detectors")
@@ -31,11 +32,11 @@ def find(crops):
     for crop in dict.fromkeys(crops):
         parts[_file(crop)].append(crop)
     for file, part in parts.items():
-        known = _read(file)
-        fresh = {crop: known[crop][1] for crop in part if known.get(crop, [None])[0] == _state(crop, code)}
+        fresh = _fresh(file, part, code)
         found |= fresh
-        if missing := [crop for crop in part if crop not in fresh]:
-            todo.append((file, missing))
+        todo += [(file, part)] if len(fresh) < len(part) else []
+    begin = len(todo) * int(os.environ.get("RANK", 0)) // int(os.environ.get("WORLD_SIZE", 1))
+    todo = todo[begin:] + todo[:begin]  # each begins elsewhere, and skips what another one has found meanwhile
     results = jobs.run(functools.partial(_search, code), todo, torch.get_num_threads(), name="landmarks",
                        setting="OMP_NUM_THREADS")  # fmt: skip
     for new in tqdm(results, "landmarks", len(todo), unit="file", leave=False, delay=2):
@@ -44,23 +45,30 @@ def find(crops):
 
 
 def _search(code, part):
-    """Search crops that share a file, write what was found to it, and return it: {crop: its landmarks as lists}."""
+    """Return {crop: its landmarks as lists} of crops that share a file; those that it lacks are searched and added."""
     file, crops = part
+    fresh = _fresh(file, crops, code)
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the threads of networks this small only wait for each other
     try:
-        found = {crop: face_detectors.crop_landmarks(read_image(crop)).tolist() for crop in crops}
+        new = {c: face_detectors.crop_landmarks(read_image(c)).tolist() for c in crops if c not in fresh}
     finally:
         cv2.setNumThreads(threads)
-    text = json.dumps({**_read(file), **{crop: [_state(crop, code), points] for crop, points in found.items()}})
+    text = json.dumps({**_read(file), **{crop: [_state(crop, code), points] for crop, points in new.items()}})
     paths.replace(file, lambda unfinished: unfinished.write_text(text))
-    return found
+    return fresh | new
 
 
 def _file(crop):
-    """Return the file that keeps a crop, with all whose names differ from its own in the last two letters alone."""
+    """Return the file for the landmarks of a crop; crops whose names differ in the last two letters alone share it."""
     name = str(Path(crop).resolve().with_suffix(""))[:-2]
     return paths.LANDMARKS / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
+
+
+def _fresh(file, crops, code):
+    """Return {crop: its landmarks as lists} of the crops that a file has, as they are now and by this code."""
+    known = _read(file)
+    return {crop: known[crop][1] for crop in crops if known.get(crop, [None])[0] == _state(crop, code)}
 
 
 def _state(crop, code):

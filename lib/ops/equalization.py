@@ -9,7 +9,7 @@ from scipy.linalg import solve_banded
 
 from lib.ops.spectra import rings
 
-GENTLE = 3  # first steps, which do not foresee what a ring takes over from its neighbours: so less has to be clipped
+GENTLE = 3  # first steps with each ring's own gain, which interpolation weakens: whole steps would clip more pixels
 
 
 def equalize(images, spectrum, tolerance=1e-4, max_steps=100):

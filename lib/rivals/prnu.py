@@ -28,8 +28,8 @@ def pixels(rgb):
 def spread(work, images):
     """Yield work(image) of each image of a sequence, in order, by as many threads as PyTorch has.
 
-    An image is read by the thread that works on it, and no more of them are in memory at a time than there are threads.
-    NumPy, SciPy and PyWavelets let other threads run while they work on large arrays.
+    Each thread reads its own images, one at a time, so that few are in memory. Threads are enough here: NumPy, SciPy
+    and PyWavelets let the others run while they work on a large array. No digit depends on their number.
     """
     threads = torch.get_num_threads()
     with ThreadPoolExecutor(threads) as pool:
@@ -108,8 +108,8 @@ def correlation(a, b):
 class Prnu(Detector):
     """One fingerprint a source; an image is fake if it is more like a generator than like the photographs.
 
-    size: side of the images in pixels; sources: names, the first the photographs'; chosen_on: how many images a source
-    choose levels and sigma in `learn`, 0: all.
+    size: side of the images in pixels; sources: names, the first the photographs'; chosen_on: number of images of
+    each source on which `learn` chooses levels and sigma, 0: all.
     """
 
     def __init__(self, size, sources=("real", "fake"), levels=4, sigma=5.0, chosen_on=0):

@@ -137,3 +137,23 @@ def test_masks_are_drawn_when_they_are_asked_for_and_so_fit_into_memory(crops, s
     assert len(drawn) == 1
     grey = np.rint(255 * draw(items.landmarks[1], 32)).astype(np.uint8)  # as an image of 8 bits
     assert torch.equal(mask[0], torch.from_numpy(grey).float() / 255)
+
+
+def test_the_processes_of_torchrun_share_the_search(crops, tmp_path, searched, monkeypatch):
+    files = [tmp_path / f"{number}_00.png" for number in range(3)]
+    for file, path in zip(files, crops["path"], strict=True):
+        file.write_bytes(Path(path).read_bytes())
+    read, order = landmarks.read_image, []
+    meanwhile = lambda crop: add_net.find(files[:1]) if not order else None  # what the process of rank 0 does
+
+    def reading(crop):
+        if Path(crop) != files[0]:
+            meanwhile(crop)
+            order.append(Path(crop))
+        return read(crop)
+
+    monkeypatch.setattr(landmarks, "read_image", reading)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert np.isfinite(add_net.find(files)).all()
+    assert order == files[1:] and len(searched) == 3
