@@ -42,7 +42,7 @@ def problems(params):
 
 def sources(generated, wanted):
     """Return the generators in `wanted` (bts_detectors.sources) of which the set has no image, one line each."""
-    named = generated.layout in ("CelebA-HQ", "FFHQ")
+    named = generated.layout in check.REAL_SOURCES
     absent = [name for name in wanted if named and not check.has_images(paths.resolve(generated.root) / name)]
     return [f"bts_detectors.sources: no image in {generated.root}/{name}" for name in absent if name != "all"]
 
@@ -53,10 +53,8 @@ def disk(data, faces):
     data, faces: sections of params.yaml. What is cut already is not counted again.
     """
     videos = needed = 0
-    qualities = [data.forged.replace(compression=each) for each in ("c23", "c40") if each != data.forged.compression]
-    twins = [twin for twin in qualities if twin.layout == "FaceForensics++" and not check.layout(twin)]
     try:
-        for data_set in (data.forged, *twins, *data.cross_forged):
+        for data_set in layouts.forged(data):
             folder = data_faces.folder_of(data_set, faces)
             if (folder / "manifest.csv").is_file():
                 continue

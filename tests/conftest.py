@@ -1,5 +1,6 @@
 """Tests run on one thread each: small tensors gain nothing from more, and the numbers stay the same everywhere."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -112,3 +113,31 @@ def face_settings(tmp_path, monkeypatch):
         pel=whole.pel.replace(pretrained=False, training=whole.pel.training.replace(batch_size=4)),
         pel_detectors=settings.replace(width=0.05, curve_images=4, training=settings.training.replace(**FEW_STEPS)),
     )
+
+
+@pytest.fixture
+def files_below():
+    """A function that gives {relative path: bytes} of every file below a folder."""
+
+    def read(folder):
+        files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+        return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+    return read
+
+
+@pytest.fixture
+def dask_cluster():
+    """A context of a dask cluster of so many workers on this machine: gives its client."""
+    import distributed
+
+    @contextlib.contextmanager
+    def start(workers, threads_per_worker=1, processes=True, **client):
+        how = {"threads_per_worker": threads_per_worker, "processes": processes, "dashboard_address": None}
+        with (
+            distributed.LocalCluster(n_workers=workers, **how) as cluster,
+            distributed.Client(cluster, **client) as connected,
+        ):
+            yield connected
+
+    return start

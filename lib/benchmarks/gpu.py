@@ -15,6 +15,7 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import accelerate
 import pandas as pd
 import torch
 
@@ -150,8 +151,6 @@ class Faces(torch.utils.data.Dataset):
 
 def curve():
     """Print the losses of a short training as JSON; several processes of one GPU talk by gloo, which NCCL refuses."""
-    import accelerate
-
     if "WORLD_SIZE" in os.environ and torch.cuda.is_available():
         accelerate.PartialState(backend="gloo")
     seed_everything(0)

@@ -37,7 +37,7 @@ def make(table, size, seed, scene="", **how):
     for kind, change in changes.items():
         work = functools.partial(perturb.write_changed, change=change, size=size, seed=seed)
         _finish(work, given[kind], kind, f"+{kind} {size}px", "image", how)
-    return read(table, size, seed, scene)
+    return _tables(table, given)
 
 
 def read(table, size, seed, scene=""):
@@ -45,13 +45,12 @@ def read(table, size, seed, scene=""):
 
     Raises FileNotFoundError in one line that names the command, if files are missing or were made of other images.
     """
-    found, fakes = {}, sets.rows(table, "test", 1)
-    for kind, given in _given(table, size, seed, scene).items():
-        if not _finished(given, kind):
+    given = _given(table, size, seed, scene)
+    for kind in given:
+        if not _finished(given[kind], kind):
             folder = paths.show(paths.WIPED / scene / kind)
             raise FileNotFoundError(f"{folder}: images are missing or out of date; run `python -m lib.bts.wiped`")
-        found[kind] = fakes.assign(path=[str(perturb.changed_file(folder, path)) for folder, _, path, _ in given])
-    return found
+    return _tables(table, given)
 
 
 def spectrum(table, size, scene="", **how):
@@ -77,6 +76,13 @@ def _given(table, size, seed, scene):
         for kind, source in (("E", [*state, wanted]), ("P", [*state, seed, name])):
             found[kind].append((paths.WIPED / scene / kind / f"{number:06d}", source, row.path, name))
     return found
+
+
+def _tables(table, given):
+    """Return the tables that `read` does, of finished jobs."""
+    fakes, file = sets.rows(table, "test", 1), perturb.changed_file
+    return {kind: fakes.assign(path=[str(file(folder, path)) for folder, _, path, _ in done])
+            for kind, done in given.items()}  # fmt: skip
 
 
 def _finished(given, kind):

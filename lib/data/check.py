@@ -16,6 +16,7 @@ HEADERS, DECODED = 50, 4  # images of a source whose size is read, and of these 
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 NO_COLOUR = 2  # grey levels: mean distance of the channels, which JPEG leaves in a grey picture
 
+REAL_SOURCES = ("CelebA-HQ", "FFHQ")  # folders of photographs; these layouts are named after them
 CELEB_DF = ("Celeb-real/, Celeb-synthesis/, YouTube-real/ and List_of_testing_videos.txt",
             ["List_of_testing_videos.txt", "Celeb-real", "Celeb-synthesis"])  # fmt: skip
 INSIDE = {
@@ -53,8 +54,8 @@ def layout(data_set):
     for patterns in (need.format(data_set.compression).split("|") for need in needs):
         if not any(next(root.glob(pattern), None) for pattern in patterns):
             lacking = lacking or f"no {' or '.join(patterns)}"
-    if data_set.layout in ("CelebA-HQ", "FFHQ", "folders") and not lacking:
-        beside = [f for f in root.iterdir() if f.is_dir() and f.name not in ("CelebA-HQ", "FFHQ", "real")]
+    if data_set.layout in (*REAL_SOURCES, "folders") and not lacking:
+        beside = [f for f in root.iterdir() if f.is_dir() and f.name not in (*REAL_SOURCES, "real")]
         if not has_images(root / needs[0]):
             lacking = f"no image ({', '.join(SUFFIXES)}) in {needs[0]}/"
         elif not any(map(has_images, beside)):

@@ -14,7 +14,6 @@ from lib import paths
 from lib.data import check, image, video_sets
 
 METHODS, SPLITS, VIDEO_LAYOUTS = video_sets.METHODS, video_sets.SPLITS, tuple(video_sets.READERS)
-REAL_SOURCES = ("CelebA-HQ", "FFHQ")
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the identities; the val share is of those that are left for training
 COLUMNS = ["path", "label", "method", "video", "identity", "split", "mask"]
 
@@ -165,8 +164,8 @@ def _read(data_set):
 
 def _sources(root):
     rows = []
-    for folder in sorted(root.iterdir(), key=lambda f: (f.name not in REAL_SOURCES, f.name)):
-        fake = folder.name not in REAL_SOURCES
+    for folder in sorted(root.iterdir(), key=lambda f: (f.name not in check.REAL_SOURCES, f.name)):
+        fake = folder.name not in check.REAL_SOURCES
         for file in _files(folder):
             # PPP_N names photograph N of person PPP; any other photograph is a person of its own.
             photo = re.fullmatch(r"(\d+)_\d+", file.stem)

@@ -15,9 +15,9 @@ EVERY = 10  # seconds between two writes of the table
 
 
 def expand(arguments):
-    """Return the files that the arguments name: themselves, or the images and videos below a folder, sorted.
+    """Return the files that the arguments name; a folder stands for all images and videos in it, sorted.
 
-    A folder without any stands for itself.
+    A folder without images and videos is returned itself, so that `score` reports it.
     """
     files = []
     for argument in map(Path, arguments):

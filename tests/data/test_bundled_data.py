@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lib import paths
-from lib.data import layouts
+from lib.data import check, layouts
 from lib.data.audit import shortcuts
 from lib.params import DataSet
 
@@ -29,7 +29,7 @@ def table_of(data_set):
 def people_of(row):
     """Every person that an item shows or was made from."""
     name = row.video.split("/")[1]
-    return name.split("_")[: 1 if row.method in layouts.REAL_SOURCES else 2]
+    return name.split("_")[: 1 if row.method in check.REAL_SOURCES else 2]
 
 
 def test_nobody_and_no_source_video_is_in_two_splits(bundled):
