@@ -30,10 +30,10 @@ pel-lane:
 
 test: data
 	ruff check lib tests && ruff format --check lib tests
-	pytest tests
+	pytest --numprocesses auto --dist worksteal tests
 	rm -rf .smoke
 	set -e; for module in $(TRAININGS); do $(SMOKE) python -m $$module; done # what the notebooks read
-	$(SMOKE) pytest --nbval-lax --nbval-cell-timeout=900 \
+	$(SMOKE) pytest --numprocesses auto --dist loadfile --nbval-lax --nbval-cell-timeout=900 \
 		$(filter-out notebooks/00%,$(sort $(wildcard notebooks/*.ipynb))) notebooks/00_start_here.ipynb
 
 lab: data

@@ -120,15 +120,17 @@ def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
     if any(frame["label"].nunique() < 2 for frame in frames):
         return None
     right = [((frame[cell[1]] > 0.5) == frame["label"]).to_numpy() for frame, cell in zip(frames, cells, strict=True)]
-    identities, ends, first = pd.concat(frames)["identity"], np.cumsum([len(r) for r in right])[:-1], len(better[1])
+    fake = [frame["label"].to_numpy() == 1 for frame in frames]
+    every, ends, first = pd.concat(frames), np.cumsum([len(r) for r in right])[:-1], len(better[1])
 
     def difference(weights):
-        parts = zip(np.split(weights, ends, axis=1), right, strict=True)
-        accuracy = [part @ r / part.sum(1) for part, r in parts]
+        parts = zip(np.split(weights, ends, axis=1), right, fake, strict=True)
+        sides = [[part[:, kind] @ r[kind] / part[:, kind].sum(1) for kind in (f, ~f)] for part, r, f in parts]
+        accuracy = [sum(both) / 2 for both in sides]  # of a cell; both classes count the same
         return 100 * (sum(accuracy[:first]) / first - sum(accuracy[first:]) / (len(cells) - first))
 
-    whole = difference(np.ones((1, len(identities)), int))[0]
-    return whole, *resampling.interval(identities, difference, n_bootstrap, seed)
+    whole = difference(np.ones((1, len(every)), int))[0]
+    return whole, *resampling.interval(every["identity"], difference, n_bootstrap, seed, every["label"])
 
 
 def printed_averages(paper):

@@ -61,7 +61,7 @@ def _with_intervals(items, n_bootstrap, seed):
     fpr, tpr, _ = roc_curve(labels, scores)
     accuracy, auc = ((scores > 0.5) == labels).mean(), roc_auc_score(labels, scores)
     point = accuracy, auc, _equal_error(fpr, tpr), average_precision_score(labels, scores)
-    low, high = interval(items.identity, lambda weights: weighted(labels, scores, weights), n_bootstrap, seed)
+    low, high = interval(items.identity, lambda weights: weighted(labels, scores, weights), n_bootstrap, seed, labels)
     columns = {"": point, "_low": low, "_high": high}
     return {f"{key}{end}": float(columns[end][i]) for i, key in enumerate(METRICS) for end in columns}
 

@@ -121,7 +121,7 @@ def delta(table, before, after, seed=0, draws=1000):
         dauc = np.round(new - old, 12) + 0.0  # equal AUCs must give exactly 0, not 1e-16
         return np.stack([100 * (weights @ gained) / weights.sum(1), dauc])
 
-    low, high = resampling.interval(table["identity"], change, draws, seed)
+    low, high = resampling.interval(table["identity"], change, draws, seed, label)
     old, new = ((100 * ((s > 0.5) == label).mean(), roc_auc_score(label, s)) for s in (before, after))
     result = {"accuracy": new[0], "auc": new[1], "fake_rate": (after > 0.5).mean(), "frames": len(label)}
     for i, key in enumerate(("dacc", "dauc")):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.evaluation import resampling
+from lib.evaluation.metrics import METRICS, weighted
 
 PEOPLE = pd.Series(list("aabbbc"))  # whose the items are
 
@@ -49,7 +50,7 @@ def test_the_interval_of_a_mean_is_that_of_whole_people_and_not_of_their_items()
     alone = resampling.interval(np.arange(40), mean(values))
     many = resampling.interval(np.repeat(np.arange(40), 9), mean(values.repeat(9)))
     assert many == pytest.approx(alone)
-    assert alone == pytest.approx(values.mean() + 1.96 * values.std() / np.sqrt(40) * np.array([-1, 1]), abs=0.06)
+    assert alone == pytest.approx(values.mean() + 2.02 * values.std(ddof=1) / np.sqrt(40) * np.array([-1, 1]), abs=0.06)
     forgot = resampling.interval(np.arange(360), mean(values.repeat(9)))
     assert np.ptp(forgot) < 0.5 * np.ptp(many)
 
@@ -67,7 +68,7 @@ def test_a_resample_without_value_is_left_out():
     holes = lambda weights: np.where(weights[:, 5] > 0, weights[:, 0], np.nan)
     kept = drawn[drawn[:, 5] > 0, 0]
     assert 0 < len(kept) < len(drawn)
-    assert (resampling.interval(PEOPLE, holes, 200) == np.percentile(kept, [2.5, 97.5])).all()
+    assert resampling.interval(PEOPLE, holes, 200) == pytest.approx(resampling.percentiles(kept, 6**2 / (4 + 9 + 1)))
 
 
 def test_many_items_are_weighted_in_parts_with_the_same_interval(monkeypatch):
@@ -77,3 +78,48 @@ def test_many_items_are_weighted_in_parts_with_the_same_interval(monkeypatch):
     sizes = []
     parts = resampling.interval(PEOPLE, lambda weights: sizes.append(weights.size) or statistic(weights))
     assert (whole == parts).all() and max(sizes) <= 600 and len(sizes) == 10
+
+
+def test_a_verdict_that_is_always_the_same_has_an_accuracy_without_luck():
+    identities = pd.Series([*np.repeat(range(10), 10), *range(100, 200)])  # ten people, a hundred single fakes
+    labels = np.repeat([0, 1], 100)
+    accuracy = lambda weights: weights @ labels / weights.sum(1)  # "fake", whatever it sees
+    assert resampling.interval(identities, accuracy, labels=labels) == pytest.approx([0.5, 0.5])
+    low, high = resampling.interval(identities, accuracy)
+    assert high - low > 0.2
+
+
+def test_one_person_has_no_interval_and_few_people_have_wide_ones():
+    values = np.random.default_rng(0).normal(size=100_000)
+    widths = [np.ptp(resampling.percentiles(values, people)) for people in (3, 10, 1000)]
+    assert widths[0] > widths[1] > widths[2] == pytest.approx(2 * 1.96, abs=0.05)
+    assert np.isnan(resampling.interval(pd.Series(["a", "a"]), lambda weights: weights[:, 0])).all()
+
+
+def test_few_large_people_among_many_small_ones_widen_the_interval():
+    mean = lambda weights: weights @ np.r_[1.0, np.zeros(59)] / 60
+    equal = resampling.interval(np.repeat(range(6), 10), mean)
+    unequal = resampling.interval(np.repeat(range(6), [50, 2, 2, 2, 2, 2]), mean)
+    assert np.ptp(unequal) > np.ptp(equal)
+
+
+def test_95_percent_intervals_hold_the_truth_in_93_to_97_of_100_data_sets():
+    sizes = [1, 2, 3, 4, 5, 6] * 10, [1, 2, 3] * 20  # photographs of each of 60 people, fakes of 60 others
+    rng = np.random.default_rng(0)
+
+    def data_set(sizes):
+        people = [rng.normal(1.5 * label, 0.7, len(part)).repeat(part) for label, part in enumerate(sizes)]
+        logits = np.concatenate(people) - 0.75
+        logits += rng.normal(size=len(logits))
+        identities = np.arange(sum(map(len, sizes))).repeat(np.concatenate(sizes))
+        return identities, np.repeat([0, 1], [sum(part) for part in sizes]), 1 / (1 + np.exp(-logits))
+
+    _, labels, scores = data_set([300 * part for part in sizes])
+    truth = weighted(labels, scores, np.ones((1, len(labels))))[:, 0]
+    held = np.zeros(len(METRICS))
+    for seed in range(500):
+        identities, labels, scores = data_set(sizes)
+        statistic = lambda weights, labels=labels, scores=scores: weighted(labels, scores, weights)
+        low, high = resampling.interval(identities, statistic, 300, seed, labels)
+        held += (low <= truth) & (truth <= high)
+    assert (held >= 0.93 * 500).all() and (held <= 0.97 * 500).all(), dict(zip(METRICS, held / 500, strict=True))
