@@ -5,15 +5,15 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(shell $(p
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
-SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke
-TRAININGS := lib.bts.re_synthesis lib.bts.wiped lib.bts.score lib.pel.score lib.pel.ablations lib.cross_training
+SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke OMP_WAIT_POLICY=passive
+smoke = set -e; for module in $(1); do $(SMOKE) python -m lib.$$module; done
 
 LANES ?= $(if $(shell command -v nvidia-smi),1,2)# 2: both papers side by side, each on half of the cores
 CORES_A_LANE = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + $(LANES) - 1) / $(LANES) )))
 BTS_LANE := re_synthesis residual_detectors beyond_the_spectrum_results cross_training
 PEL_LANE := progressive_enhancement pel_results pel_ablations
 
-.PHONY: repro bts-lane pel-lane test lab data seeds repro-all gpu notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds repro-all gpu notebooks lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -21,18 +21,23 @@ repro: data
 	dvc repro
 	python -m lib.evaluation.report
 
-bts-lane pel-lane: export LOKY_MAX_CPU_COUNT = $(CORES_A_LANE)
-bts-lane pel-lane: export OMP_WAIT_POLICY = passive# threads that wait leave the core to the other lane
+bts-lane pel-lane bts-smoke pel-smoke: export LOKY_MAX_CPU_COUNT = $(CORES_A_LANE)
+bts-lane pel-lane bts-smoke pel-smoke: export OMP_WAIT_POLICY = passive# threads that wait leave the core to the other lane
 bts-lane:
 	dvc --wait-for-lock repro $(BTS_LANE)
 pel-lane:
 	dvc --wait-for-lock repro $(PEL_LANE)
+bts-smoke:
+	$(call smoke,bts.re_synthesis bts.wiped bts.score cross_training)
+pel-smoke:
+	$(call smoke,pel.score pel.ablations)
 
 test: data
 	ruff check lib tests && ruff format --check lib tests
 	pytest --numprocesses auto --dist worksteal tests
 	rm -rf .smoke
-	set -e; for module in $(TRAININGS); do $(SMOKE) python -m $$module; done # what the notebooks read
+	$(SMOKE) python -m lib.data.faces
+	$(MAKE) --no-print-directory --jobs $(LANES) bts-smoke pel-smoke # what the notebooks read
 	$(SMOKE) pytest --numprocesses auto --dist loadfile --nbval-lax --nbval-cell-timeout=900 \
 		$(filter-out notebooks/00%,$(sort $(wildcard notebooks/*.ipynb))) notebooks/00_start_here.ipynb
 
