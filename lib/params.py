@@ -70,7 +70,7 @@ JointTraining = section(
 Curves = section("Curves", jpeg=list[Annotated[Count, Field(le=100)]], blur=list[Count], noise=list[Positive],
                  crop=list[Share], resize=list[Share])  # fmt: skip
 BtsDetectors = section("BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, prnu_images=Natural,
-                       curve_images=Count, curves=Curves)  # fmt: skip
+                       svm_images=Natural, curve_images=Count, curves=Curves)  # fmt: skip
 TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
