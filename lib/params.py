@@ -118,7 +118,7 @@ Translation = section(
     penalty_interval=Count, style_weight=NotNegative, diversity_weight=NotNegative, cycle_weight=NotNegative,
     average_thousands=Positive, report_every=Count,
 )  # fmt: skip
-MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""))
+MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""), photographs=(str, ""))
 Machine = section("Machine", threads=Natural)
 Params = section(
     "Params", scale=Literal[SCALES], seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,
