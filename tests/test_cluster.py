@@ -51,6 +51,13 @@ def test_the_page_is_short_its_links_live_and_its_numbers_of_processes_are_those
     for batch, processes in rows:
         fits = [count for count in range(1, int(batch) + 1) if int(batch) % count == 0]
         assert processes == ", ".join(map(str, fits))
+    header = dict(re.findall(r"^#SBATCH --([\w-]+)=(\d+)", (paths.ROOT / "docs/slurm/train.sh").read_text(), re.M))
+    budgets = {"lib.pel.score": used[0], "lib.bts.re_synthesis": used[1]}
+    shown = re.findall(r"sbatch (?:--nodes=(\d+) )?docs/slurm/train.sh ([\w.]+)", TOLD)
+    assert len(shown) >= 3
+    for nodes, module in shown:
+        gpus = int(nodes or header["nodes"]) * int(header["gpus-per-node"])
+        assert budgets[module].batch_size % gpus == 0, (module, gpus)
     assert {paper.pel_detectors.training.batch_size, paper.ablations.training.batch_size} == {used[0].batch_size}
 
 
