@@ -70,7 +70,7 @@ JointTraining = section(
 Curves = section("Curves", jpeg=list[Annotated[Count, Field(le=100)]], blur=list[Count], noise=list[Positive],
                  crop=list[Share], resize=list[Share])  # fmt: skip
 BtsDetectors = section("BtsDetectors", sources=list[str], gram_width=Count, gram_pretrained=bool, prnu_images=Natural,
-                       curve_images=Count, curves=Curves)  # fmt: skip
+                       svm_images=Natural, curve_images=Count, curves=Curves)  # fmt: skip
 TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=DataSet)  # folders that may be missing
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
@@ -118,7 +118,7 @@ Translation = section(
     penalty_interval=Count, style_weight=NotNegative, diversity_weight=NotNegative, cycle_weight=NotNegative,
     average_thousands=Positive, report_every=Count,
 )  # fmt: skip
-MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""))
+MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""), photographs=(str, ""))
 Machine = section("Machine", threads=Natural)
 Params = section(
     "Params", scale=Literal[SCALES], seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,

@@ -1,10 +1,12 @@
 """Tables of face images as data sets for training and scoring."""
 
+import itertools
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from lib.data.image import read_image, resize
 
@@ -72,3 +74,29 @@ class Balanced(Dataset):
 
     def __getitem__(self, index):
         return self.images[int(self.rows[index])]
+
+
+def batches(items, size):
+    """Yield the batches that DataLoader(items, size) makes; threads read the next one ahead from disk.
+
+    items: those of FaceImages, or of a data set that keeps others in its attribute `images`. If they are in memory, no
+    thread is started.
+    """
+    if not _from_disk(items):
+        yield from DataLoader(items, size)
+        return
+    items[0]  # what a data set does once, at its first item, is over before threads share it
+    waiting, rest = deque(), iter(range(len(items)))
+    with ThreadPoolExecutor() as pool:
+        begin = lambda: waiting.extend(pool.submit(items.__getitem__, i) for i in itertools.islice(rest, size))
+        begin()
+        while waiting:
+            batch = default_collate([waiting.popleft().result() for _ in range(min(size, len(waiting)))])
+            begin()  # no earlier: only so many images are in memory at once
+            yield batch
+
+
+def _from_disk(items):
+    while hasattr(items, "images"):
+        items = items.images
+    return getattr(items, "stored", items) is None

@@ -1,10 +1,12 @@
 """The score of every item of a data set."""
 
+import math
+
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from lib.data.items import batches
 from lib.training.device import device
 
 
@@ -19,11 +21,11 @@ def opinions(model, dataset):
     model: a `lib.detectors.Detector`, left in the mode it came in; dataset: items with "rgb" (3,H,W) in [0,1] and
     whatever else the model reads. Columns: as of its `opinions`, the last is its decision.
     """
-    was_training, found = model.training, []
+    was_training, found, count = model.training, [], math.ceil(len(dataset) / model.at_once)
     model.to(device()).eval()
     try:
         with torch.inference_mode():
-            for batch in tqdm(DataLoader(dataset, model.at_once), desc="scoring", leave=False, delay=5):
+            for batch in tqdm(batches(dataset, model.at_once), "scoring", count, leave=False, delay=5):
                 parts = model.opinions(on_device(batch))
                 found.append(pd.DataFrame({name: part.float().cpu() for name, part in parts.items()}))
     finally:

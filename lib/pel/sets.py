@@ -1,7 +1,5 @@
 """The faces of PEL's tables: which data sets exist, and which of their faces are for training and for testing."""
 
-import datetime
-
 import accelerate
 import numpy as np
 import pandas as pd
@@ -10,6 +8,7 @@ import torch
 from lib import paths
 from lib.data import check, layouts
 from lib.data import faces as data_faces
+from lib.training import processes
 
 QUALITIES = {"c23": "FF++(HQ)", "c40": "FF++(LQ)", "raw": "FF++(raw)"}
 SETS = {"WildDeepfake": "WildDeepfake", "Celeb-DF-v2": "CelebDF", "Celeb-DF-v2-all": "CelebDF",
@@ -66,8 +65,8 @@ class FaceSets:
 
     def cut(self):
         """Cut the faces of every data set; under torchrun only one process cuts, and the others wait."""
-        cpu, patience = not torch.cuda.is_available(), datetime.timedelta(days=7)
-        with accelerate.PartialState(cpu=cpu, timeout=patience).main_process_first():
+        cpu = not torch.cuda.is_available()
+        with accelerate.PartialState(cpu=cpu, timeout=processes.PATIENCE).main_process_first():
             for name in self.names:
                 self.table(name)
 

@@ -50,6 +50,12 @@ class Images:
         return pixels(self.items[int(self.rows[index])]["rgb"][None])[0]
 
 
+def sample(table, count):
+    """Return the rows of up to `count` images of each method of a table, always the same, in order; 0: of all."""
+    shuffled = table.reset_index(drop=True).sample(frac=1, random_state=0)
+    return np.sort((shuffled.groupby("method").head(count) if count else shuffled).index)
+
+
 def noise_residuals(image, settings):
     """Yield (setting, what wavelet denoising takes out of an image (H, W, C) of grey levels), float64 (H, W, C).
 
@@ -125,7 +131,7 @@ class Prnu(Detector):
         """
         self.sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
         settings, methods = list(itertools.product(levels, sigmas)), learn_table["method"].to_numpy()
-        few, checked = (_few(table, self.chosen_on) for table in (learn_table, check_table))
+        few, checked = (sample(table, self.chosen_on) for table in (learn_table, check_table))
         found = fingerprints(Images(learn_items, few), methods[few], settings)
         stacks = {setting: self._stack(found[setting]) for setting in settings}
         calls = spread(lambda image: _called_fake(image, stacks), Images(check_items, checked))
@@ -169,12 +175,6 @@ class Prnu(Detector):
 @register("PRNU", "bts", Prnu, flip=False)
 def options(size, bts_detectors):
     return {"size": size, "chosen_on": bts_detectors.prnu_images}
-
-
-def _few(table, count):
-    """Return the rows of up to `count` images of each method of a table, always the same, in order; 0: of all."""
-    shuffled = table.reset_index(drop=True).sample(frac=1, random_state=0)
-    return np.sort((shuffled.groupby("method").head(count) if count else shuffled).index)
 
 
 def _terms(image, settings):

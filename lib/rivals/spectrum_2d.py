@@ -1,8 +1,7 @@
 """FFT-2d and DCT-2d: the ResNet of Beyond the Spectrum on the spectrum of the whole image (BTS Tables 1 to 3)."""
 
-from torch.utils.data import DataLoader
-
 from lib.backbones.resnet import ResidualDetector, image_loss
+from lib.data.items import batches
 from lib.detectors import Detector, register
 from lib.ops.spectra import LogDct, fft_features
 
@@ -28,7 +27,7 @@ class FrequencyDetector(Detector):
     def prepare(self, items, steps):
         """Take the statistics of DCT-2d from the images to learn from."""
         if self.spectrum is not fft_features:
-            self.spectrum.fit(batch["rgb"] for batch in DataLoader(items, 32))
+            self.spectrum.fit(batch["rgb"] for batch in batches(items, 32))
 
 
 def _options(kind):

@@ -1,9 +1,10 @@
 """The training loop of every detector and re-synthesizer: seeded, resumable after a kill, on a CPU, a GPU or several.
 
-For several processes, start the same program with `accelerate launch --num_processes N`. `batch_size` is the batch of
-all processes together, so the number of processes does not change the loss curve of a network without batch norm. With
-batch norm, processes on GPUs share their statistics (SyncBatchNorm). Each process on a CPU normalises over its own part
-of the batch; this changes the loss curve.
+For several processes, start the same program by torchrun. `batch_size` is the batch of all processes together, so
+that their number changes nothing in the loss curve of a network without batch norm and dropout, and a resumed run may
+have another number of them. With batch norm, processes on GPUs share their statistics (SyncBatchNorm). Each process on
+a CPU normalises over its own part of the batch; this changes the loss curve from the first epoch that it trains.
+Each process draws its own dropout.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from tqdm.auto import tqdm
 
 from lib import paths
-from lib.training import checkpoints, staleness
+from lib.training import checkpoints, processes, staleness
 from lib.training.device import device, seed_everything
 
 
@@ -89,18 +90,15 @@ def fit(
         model.to(device()).eval()
         return pd.read_csv(history_file)
 
-    accelerator = accelerate.Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision="no",  # accelerate would leave its autocast in the network: other scores than from disk
-        dataloader_config=accelerate.DataLoaderConfiguration(split_batches=True, even_batches=False),
-    )
+    batch_size = min(settings.batch_size, len(train_set))
+    accelerator = processes.accelerator(name, batch_size)
     if accelerator.device.type == "cuda":
         model.to(memory_format=torch.channels_last)
         if accelerator.num_processes > 1:
             model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     loader = DataLoader(
         train_set,
-        min(settings.batch_size, len(train_set)),
+        batch_size,
         sampler=EpochSampler(train_set, seed),
         drop_last=True,
         num_workers=getattr(settings, "workers", 0),

@@ -1,10 +1,13 @@
+import threading
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lib.data import items
+from lib.data import items, perturb
 from lib.data.image import read_image, resize, write_png
 
 
@@ -93,3 +96,37 @@ def test_resizing_averages_when_it_shrinks_and_keeps_what_fits():
     assert np.array_equal(resize(image, 4), image)
     assert resize(image, 2)[0, 0] == round(float(image[:2, :2].mean()))
     assert resize(np.dstack([image] * 3), 8).shape == (8, 8, 3)
+
+
+class Watched(items.FaceImages):
+    """Images that remember which threads asked for them."""
+
+    def __getitem__(self, index):
+        self.__dict__.setdefault("asked", []).append((index, threading.current_thread() is threading.main_thread()))
+        return super().__getitem__(index)
+
+
+def test_images_on_disk_are_read_ahead_while_a_batch_is_scored_and_make_the_same_batches(tmp_path):
+    table = table_of(tmp_path, n=11)
+    on_disk = Watched(table, 12, in_memory=False, flip=True)
+    view = perturb.Changed(on_disk, table.assign(method="any"), lambda pixels, random: 255 - pixels, 0)
+    for data, size in ((on_disk, 4), (view, 3)):
+        on_disk.asked, found = [], []
+        for number, batch in enumerate(items.batches(data, size)):
+            wanted, deadline = 1 + min((number + 2) * size, len(data)), time.monotonic() + 10
+            while len(on_disk.asked) < wanted and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert len(on_disk.asked) == wanted, "one batch ahead, and no more"
+            found.append(batch)
+        assert not any(main for _, main in on_disk.asked[1:])
+        for ours, wanted in zip(found, DataLoader(data, size), strict=True):
+            assert ours.keys() == wanted.keys() and all(torch.equal(ours[key], wanted[key]) for key in wanted)
+
+
+def test_images_in_memory_start_no_thread_and_a_bad_file_is_named_from_a_thread_too(tmp_path):
+    table = table_of(tmp_path)
+    in_memory = Watched(table, 12)
+    assert len(list(items.batches(in_memory, 4))) == 2 and all(main for _, main in in_memory.asked)
+    (tmp_path / "5.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"5.png: an empty file"):
+        list(items.batches(items.FaceImages(table, 12, in_memory=False), 2))

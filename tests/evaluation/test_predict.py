@@ -1,9 +1,14 @@
 """The score of every item: in the order of the items, and with what the detector takes."""
 
+import threading
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from lib.data.image import write_png
+from lib.data.items import FaceImages
 from lib.detectors import Detector
 from lib.evaluation.predict import predict
 
@@ -29,6 +34,23 @@ def test_predictions_keep_the_order_of_the_data_and_leave_training_mode_alone():
     assert model.training
     model.fake_probability = lambda batch: batch["rgb"][:, 0, 0, 0]
     assert predict(model, data) == pytest.approx(levels.numpy())
+
+
+def test_scoring_does_not_wait_for_the_disk(tmp_path):
+    for index in range(3):
+        write_png(tmp_path / f"{index}.png", np.full((4, 4, 3), 100 * index, np.uint8))
+    table = pd.DataFrame({"path": [str(tmp_path / f"{index}.png") for index in range(3)], "label": 0})
+    on_disk, model, read = FaceImages(table, 4, in_memory=False), Brightness(), threading.Event()
+    plain = on_disk._read
+
+    def noted(index):
+        if index == 1:
+            read.set()
+        return plain(index)
+
+    on_disk._read, model.at_once, forward = noted, 1, model.forward
+    model.forward = lambda rgb: forward(rgb) if read.wait(10) else pytest.fail("the next image was not read")
+    assert predict(model, on_disk) == pytest.approx(predict(Brightness(), FaceImages(table, 4)), abs=0)
 
 
 class Masked(Detector):

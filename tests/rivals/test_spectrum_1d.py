@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from lib import detectors
+from lib import detectors, params
 from lib.data import perturb
 from lib.rivals.prnu import pixels
 from lib.rivals.spectrum_1d import SpectrumSVM, features
@@ -43,3 +43,22 @@ def test_the_hyperplane_is_saved_like_a_network(crops, tmp_path):
     checkpoints.save(model, tmp_path / "svm.safetensors", {"detector": "1D-Spectrum", "options": options})
     restored = detectors.restore(*checkpoints.load(tmp_path / "svm.safetensors"))
     assert torch.equal(restored(rgb), model(rgb))
+
+
+def test_of_very_many_images_the_machine_learns_from_a_sample_of_each_source_and_reads_no_other(crops):
+    rgb, labels = crops
+    asked = []
+
+    class Items(list):
+        def __getitem__(self, index):
+            asked.append(index)
+            return {"rgb": rgb[index]}
+
+    table = pd.DataFrame({"label": labels, "method": np.where(labels, "ProGAN", "CelebA-HQ")})
+    model, again = SpectrumSVM(32, learns_from=10), SpectrumSVM(32, learns_from=10)
+    model.learn(Items(rgb), table, None, None)
+    assert len(asked) == len(set(asked)) == 20 and labels[asked].sum() == 10
+    torch.testing.assert_close(model(rgb), SpectrumSVM(32).fit(features(pixels(rgb[asked])), labels[asked])(rgb))
+    again.learn(Items(rgb), table, None, None)
+    assert torch.equal(again(rgb), model(rgb))
+    assert detectors.entry("1D-Spectrum").options(64, params.read("paper").bts_detectors)["learns_from"] > 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from lib.training import checkpoints
 from lib.training.device import seed_everything
 from lib.training.fit import fit, learning_rate_factor
 
+ALONE = (sys.executable,)
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 PROGRAM = """
-    import dataclasses, sys, time
+    import dataclasses, os, sys, time
     import torch
     from lib.bts.re_synthesizer import RDN
     from lib.training.device import seed_everything
@@ -46,7 +49,14 @@ PROGRAM = """
 
     seed_everything(1)
     model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
-    validate = lambda model: {{"val_loss": float(loss(model.cpu(), Pictures()[99][None]).detach())}}
+    validated = []
+
+    def validate(model):
+        validated.append(float(loss(model.cpu(), Pictures()[99][None]).detach()))
+        if len(validated) == int(os.environ.get("END_IN_EPOCH", 0)):
+            os._exit(1)
+        return {{"val_loss": validated[-1]}}
+
     code = {{"code": ("lib.bts.re_synthesizer",)}}
     history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on=code, validate=validate,
                   monitor="val_loss", mode="min")
@@ -54,7 +64,7 @@ PROGRAM = """
 """
 
 
-def start(folder, pause=0.0, launcher=(sys.executable,), program=PROGRAM, gpu=False):
+def start(folder, pause=0.0, launcher=ALONE, program=PROGRAM, gpu=False):
     file = folder / "program.py"
     file.write_text(textwrap.dedent(program.format(pause=pause)))
     environment = {
@@ -120,6 +130,48 @@ def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch_each(tm
         assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
 
 
+def test_a_training_goes_on_with_another_number_of_processes_as_one_process_would(tmp_path, undisturbed, monkeypatch):
+    changes = {"fewer": (TORCHRUN, ALONE), "more": (ALONE, TORCHRUN)}
+    for name in changes:
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("END_IN_EPOCH", "2")
+    for process in [start(tmp_path / name, launcher=first) for name, (first, _) in changes.items()]:
+        assert process.wait(timeout=120) != 0
+    states = [torch.load(tmp_path / name / ".unfinished/rdn.pt", weights_only=True) for name in changes]
+    assert [state["epoch"] for state in states] == [1, 1]
+    monkeypatch.delenv("END_IN_EPOCH")
+    for process in [start(tmp_path / name, launcher=then) for name, (_, then) in changes.items()]:
+        for ours, alone in zip(finish(process), undisturbed[0], strict=True):
+            assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+            assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
+
+
+APART = """
+    import os
+    os.environ["DEEPFAKE_OUTPUTS"] += os.environ["RANK"]
+    from lib.training import processes
+    processes.SEEN_WITHIN = 0.5
+    try:
+        processes.accelerator("rdn", 8)
+    except RuntimeError as error:
+        print('[{{"told": "%s"}}]' % error)
+"""
+
+
+def test_machines_that_do_not_share_a_disk_are_told_before_they_train_for_days(tmp_path):
+    assert "let DEEPFAKE_OUTPUTS name one on a disk that they share" in finish(
+        start(tmp_path, launcher=TORCHRUN, program=APART))[0]["told"]  # fmt: skip
+
+
+def test_processes_wait_for_a_long_validation_and_a_batch_that_they_cannot_share_is_one_line(outputs, monkeypatch):
+    given = {}
+    several = lambda **options: given.update(options) or types.SimpleNamespace(num_processes=8)
+    monkeypatch.setattr("accelerate.Accelerator", several)
+    with pytest.raises(ValueError, match="^line: batch_size 4 is not shared .* 8 processes; start one of 1, 2, 4$"):
+        train_line()
+    assert given["kwargs_handlers"][0].timeout.days >= 1
+
+
 class Faces(torch.utils.data.Dataset):
     """Noise in double precision; what is called fake is brighter."""
 
@@ -178,7 +230,6 @@ ONE = """
     print(train_pel().join(halves).to_json(orient="records"))
 """
 MORE = "import test_fit\nprint(test_fit.train_pel().to_json(orient='records'))"
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ def main(arguments=None):
     draw.add_argument("--out", type=Path, default=paths.DATA / "CelebA-HQ", help="folder to write (%(default)s)")
     more = command("sets", "draw the further test sets of Beyond the Spectrum")
     more.add_argument("--weights", type=Path, help="of generators (more_fakes.weights of params.yaml)")
+    more.add_argument("--photographs", type=Path, help="beside the fakes, one folder a NAME (more_fakes.photographs)")
     more.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(sets.SETS)} (all)")
     more.add_argument("--out", type=Path, default=sets.GENERATED, help="folder to write (%(default)s)")
     given = parser.parse_args(arguments)
@@ -44,7 +45,7 @@ def main(arguments=None):
         run(given, load(given.scale))
     except ParamsError as error:
         parser.error(str(error))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
 
@@ -71,7 +72,9 @@ def run(given, params):
         for name in given.names:
             one_of("NAME", name, sets.SETS)
         given.out.mkdir(parents=True, exist_ok=True)  # the pipeline wants the folder, even an empty one
-        for line in sets.draw_all(given.names or sets.SETS, params.more_fakes, params.seed, given.out, given.weights):
+        own = str(given.photographs.resolve()) if given.photographs else params.more_fakes.photographs
+        settings = params.more_fakes.replace(photographs=own)
+        for line in sets.draw_all(given.names or sets.SETS, settings, params.seed, given.out, given.weights):
             print(line)
 
 

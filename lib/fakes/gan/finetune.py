@@ -85,6 +85,10 @@ class Finetuning(Training):
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
         start = gan_images.load_generator(name, weights)
+        named = generators.widths, generators.colour
+        if generators.photographs and (start.widths, start.channels == 3) != named:
+            remedy = "--weights names the folder of those that learned from your photographs"
+            raise ValueError(f"{name}: draws another size or colour than the section generators names: {remedy}")
         sizes = {"latent": start.latent, "widths": start.widths, "colour": start.channels == 3, "kind": kind}
         super().__init__(name, types.SimpleNamespace(**vars(generators) | vars(settings) | sizes), seed, device)
         self.kind, self.grows = kind, False

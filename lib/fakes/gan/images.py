@@ -5,6 +5,7 @@ and in brightness, so that neither gives the label away: this makes the set hard
 generated face is the seed it was drawn from.
 """
 
+import functools
 import io
 import json
 import shutil
@@ -20,9 +21,11 @@ from lib import paths
 from lib.data.image import write_png
 from lib.fakes import orl
 from lib.fakes import weights as on_disk
+from lib.fakes.gan import photographs
 from lib.fakes.gan.layers import side
 from lib.fakes.gan.photographs import to_uint8
 from lib.fakes.gan.train import build
+from lib.training.device import device
 
 SOURCES = {"ProGAN": ("progan", {}), "StyleGAN": ("stylegan", {})}  # folder: weights, options of `sample`
 WEIGHTS = paths.DATA / "generators"
@@ -68,58 +71,74 @@ def alike(candidates, wanted):
 
     The sum of the squared distances, in standard deviations of `wanted`, is the least possible.
     """
-    distance = cdist(wanted / wanted.std(0), candidates / wanted.std(0), "sqeuclidean")
+    deviation = deviations(wanted)
+    distance = cdist(wanted / deviation, candidates / deviation, "sqeuclidean")
     return linear_sum_assignment(distance)[1]
 
 
+def deviations(looks):
+    """Return the standard deviations (k,) of `looks` (n, k), by which to divide: where all are equal, nearly 0."""
+    return np.maximum(looks.std(0), 1e-6)
+
+
 def make(folder, weights=WEIGHTS, factor=10, seed=0, sources=SOURCES, real="CelebA-HQ", people=tuple(orl.SPLITS),
-         split=None):  # fmt: skip
+         split=None, own=None):  # fmt: skip
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
-    fakes: (name of the weights, options of `sample`)}; real, people, split: as of `photographs`. A generated face gets
+    fakes: (name of the weights, options of `sample`)}; real, people, split, own: as of `beside`. A generated face gets
     the split of the photograph it was chosen for. 8-bit PNG, of the size that the generators draw.
-    Raises FileNotFoundError for missing weights, ValueError for generators of different sizes.
+    Raises FileNotFoundError for missing weights, ValueError for generators of different sizes or colours.
     """
-    generators = {name: load_generator(name, weights) for name, _ in sources.values()}
-    sizes = {name: side(len(generator.widths)) for name, generator in generators.items()}
+    generators = {name: load_generator(name, weights).to(device()) for name, _ in sources.values()}
+    sizes = {name: (side(len(each.widths)), each.channels) for name, each in generators.items()}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"weights: these generators draw images of different sizes, in pixels: {sizes}")
-    entries = photographs(real, max(sizes.values()), people, split)
-    looks = giveaways(picture for _, _, picture, _ in entries)
-    seeds = np.arange(factor * len(entries)) + seed
+        raise ValueError(f"weights: these generators draw images of different sizes, in pixels and channels: {sizes}")
+    real = beside(real, *max(sizes.values()), people, split, own)
+    write_set(folder, _chosen(generators, sources, factor, seed, real))
+
+
+def _chosen(generators, sources, factor, seed, real):
+    """Yield the entries `real`, then those of the faces that come closest to them; few images are in memory at once."""
+    yield from real
+    looks = giveaways(read() for _, _, read, _ in real)
+    seeds = np.arange(factor * len(real)) + seed
     for source, (name, options) in sources.items():
-        drawn = draw(generators[name], seeds, **options)
-        pairs = zip(alike(giveaways(drawn), looks), entries[: len(looks)], strict=True)
-        entries += [(source, f"{seeds[i]:06d}", drawn[i], at) for i, (*_, at) in pairs]
-    write_set(folder, entries)
+        chosen = seeds[alike(giveaways(stream(generators[name], seeds, **options)), looks)]
+        for number, picture, (*_, at) in zip(chosen, stream(generators[name], chosen, **options), real, strict=True):
+            yield source, f"{number:06d}", functools.partial(np.asarray, picture), at
 
 
-def photographs(source, size, people, split=None):
-    """Return the photographs of the people of some splits of ORL as entries of `write_set`.
+def beside(source, size, channels, people, split=None, own=None):
+    """Return the photographs that fakes of a size stand beside, as a list of entries of `write_set`.
 
-    split: in which all of them are listed; None: each in that of its person.
+    own: a folder of pictures, all listed in `split`; None: those of the people of some splits of ORL, all listed in
+    `split`, or in None each in that of its person. Raises ValueError where those of ORL are too small, or grey.
     """
+    if own:
+        folder = photographs.Folder(own, size, channels)
+        return [(source, name, functools.partial(folder.read, at), split) for at, name in enumerate(folder.names)]
     return [
-        (source, f"{person}_{photo}", orl.photo_square(path, size), split or orl.SPLIT_OF[person])
-        for person, photo, path in orl.photographs_of(*people)
+        (source, f"{person}_{photo}", functools.partial(orl.photo_square, path, size), split or orl.SPLIT_OF[person])
+        for person, photo, path in photographs.bundled(size, channels == 3, people)
     ]
 
 
 def write_set(folder, entries):
-    """Write images (source, name, uint8 (H, W), split) as SOURCE/NAME.png and list them in splits/SPLIT.json.
+    """Write images (source, name, function that gives uint8 (H, W) or (H, W, 3), split) as SOURCE/NAME.png.
 
-    What lies in `folder` is replaced, once all is written.
+    They are listed in splits/SPLIT.json. What lies in `folder` is replaced, once all is written.
     """
     unfinished, replaced = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "replaced"))
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.rmtree(replaced, ignore_errors=True)
-    for source, name, image, _ in entries:
-        write_png(unfinished / source / f"{name}.png", image)
+    listed = {split: [] for split in orl.SPLITS}
+    for source, name, read, split in entries:
+        write_png(unfinished / source / f"{name}.png", read())
+        listed[split].append(f"{source}/{name}.png")
     (unfinished / "splits").mkdir()
-    for split in orl.SPLITS:
-        names = sorted(f"{source}/{name}.png" for source, name, _, at in entries if at == split)
-        (unfinished / "splits" / f"{split}.json").write_text(json.dumps(names, indent=0) + "\n")
+    for split, names in listed.items():
+        (unfinished / "splits" / f"{split}.json").write_text(json.dumps(sorted(names), indent=0) + "\n")
     if folder.exists():
         folder.rename(replaced)
     unfinished.rename(folder)

@@ -22,17 +22,23 @@ def of(settings, size, splits=("train",)):
     """
     if settings.photographs:
         return Folder(settings.photographs, size, 3 if settings.colour else 1)
-    if size > BUNDLED or settings.colour:
-        wanted = f"{size} pixels{' in colour' if settings.colour else ''}"
+    return from_uint8([orl.photo_square(path, size) for *_, path in bundled(size, settings.colour, splits)])
+
+
+def bundled(size, colour, splits):
+    """Return `orl.photographs_of` the splits; ValueError where images of this size, or in colour, need other ones."""
+    if size > BUNDLED or colour:
+        wanted = f"{size} pixels{' in colour' if colour else ''}"
         raise ValueError(f"photographs: {wanted} need a folder of pictures; the bundled ones are small and grey")
-    return from_uint8([orl.photo_square(path, size) for *_, path in orl.photographs_of(*splits)])
+    return orl.photographs_of(*splits)
 
 
 class Folder:
     """The pictures below a folder, each read when it is asked for: folder[indices] -> (n, channels, size, size).
 
     Of each its central square, in [-1, 1]; one that is smaller than `size` raises ValueError that names it.
-    domains: the number (N,) of the folder that each lies in, of all these by name.
+    names: of each without suffix, the folders that it lies in before it; domains: the number (N,) of its folder, of all
+    these by name.
     """
 
     def __init__(self, root, size, channels):
@@ -41,6 +47,7 @@ class Folder:
         self.files = sorted(file for file in found if file.suffix.lower() in image.SUFFIXES)
         if not self.files:
             raise FileNotFoundError(f"photographs: no {', '.join(image.SUFFIXES)} file below {paths.show(root)}")
+        self.names = ["_".join(file.relative_to(root).with_suffix("").parts) for file in self.files]
         self.domains = np.unique([str(file.relative_to(root).parent) for file in self.files], return_inverse=True)[1]
         self.shape = torch.Size([len(self.files), channels, size, size])
 
@@ -53,10 +60,11 @@ class Folder:
 
     def __getitem__(self, indices):
         with ThreadPoolExecutor(THREADS) as pool:
-            pictures = list(pool.map(self._read, torch.as_tensor(indices).tolist()))
+            pictures = list(pool.map(self.read, torch.as_tensor(indices).tolist()))
         return from_uint8(pictures).to(self.device)
 
-    def _read(self, index):
+    def read(self, index):
+        """Return one picture, uint8 (size, size, 3), or (size, size) for one channel."""
         picture, (_, channels, size, _) = image.read_image(self.files[index]), self.shape
         if min(picture.shape[:2]) < size:
             height, width = picture.shape[:2]

@@ -33,15 +33,21 @@ COMMANDS = {
 def draw(name, settings, seed, out=GENERATED, weights=images.WEIGHTS):
     """Write the set `name`, one of SETS, to out/NAME and return that folder; what lies there is replaced at the end.
 
-    settings: the section `more_fakes`. Raises FileNotFoundError for missing weights.
+    settings: the section `more_fakes`. Raises FileNotFoundError for missing weights or photographs, ValueError for
+    photographs that are smaller than what the generators draw, or grey beside colour.
     """
-    real, people, sources = SETS[name]
+    (real, people, sources), own = SETS[name], own_photographs(name, settings)
     if name == "StarGAN2":
         model = translate.load(weights / "stargan2.safetensors")
-        translate.make(out / name, model, seed, settings.draws, real, people)
+        translate.make(out / name, model, seed, settings.draws, real, people, own)
     else:
-        images.make(out / name, weights, settings.draws, settings.first_seed, sources, real, [people], "test")
+        images.make(out / name, weights, settings.draws, settings.first_seed, sources, real, [people], "test", own)
     return out / name
+
+
+def own_photographs(name, settings):
+    """Return the folder of the user's photographs for the set `name`, or None for those that are bundled."""
+    return paths.resolve(settings.photographs) / name if settings.photographs else None
 
 
 def draw_all(names, settings, seed, out=GENERATED, weights=None):
@@ -57,8 +63,11 @@ def draw_all(names, settings, seed, out=GENERATED, weights=None):
     for name in names:
         needed = {weights / f"{network}.safetensors": COMMANDS[network] for network, _ in SETS[name][-1].values()}
         missing = {paths.show(path): command for path, command in needed.items() if not path.is_file()}
-        if missing:
-            files = [f"{path} (`python -m lib.fakes.gan {command}` makes it)" for path, command in missing.items()]
+        files = [f"{path} (`python -m lib.fakes.gan {command}` makes it)" for path, command in missing.items()]
+        own = own_photographs(name, settings)
+        if own and not own.is_dir():
+            files.append(f"{paths.show(own)} (its photographs)")
+        if files:
             yield f"{name}: not drawn, for want of {', '.join(files)}"
             continue
         folder = draw(name, settings, seed, out, weights)

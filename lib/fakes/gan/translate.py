@@ -5,6 +5,8 @@ from reference photographs; of the latter only the generator and the discriminat
 discriminator sees images through `augment`, or it would learn 240 photographs by heart.
 """
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -126,20 +128,34 @@ def load(path):
     return weights.load(path, "`python -m lib.fakes.gan translate` makes them", lambda config: StarGAN2(**config))
 
 
-def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test"):
+def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test", own=None):
     """Write the photographs of a split's people, each with a translation to the other domain, in the layout CelebA-HQ.
 
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
+    own: photographs to take in their place, a folder with one folder a domain. Raises ValueError for other folders.
     """
-    entries = images.photographs(real, side(len(model.config["widths"])), [people], "test")
-    looks, translated = images.giveaways(picture for _, _, picture, _ in entries), []
-    for index, (_, name, picture, split) in enumerate(entries):
-        person, photo = map(int, name.split("_"))
-        domains = torch.full((factor,), 1 - domain_of(person, photo))
+    size, channels = side(len(model.config["widths"])), model.config.get("channels", 1)
+    entries = images.beside(real, size, channels, [people], "test", own)
+    if own:
+        domains = photographs.Folder(own, size, channels).domains.tolist()
+    else:
+        domains = [domain_of(*map(int, name.split("_"))) for _, name, *_ in entries]
+    if own and len(set(domains)) != len(DOMAINS):
+        raise ValueError(f"photographs: {own} needs {len(DOMAINS)} folders, one a domain, has {len(set(domains))}")
+    images.write_set(folder, _translated(model.to(device()), entries, domains, seed, factor))
+
+
+def _translated(model, entries, domains, seed, factor):
+    """Yield the entries of photographs, then those of their translations."""
+    yield from entries
+    looks = images.giveaways(read() for _, _, read, _ in entries)
+    deviation = images.deviations(looks)
+    for index, ((_, name, read, split), domain) in enumerate(zip(entries, domains, strict=True)):
+        wanted = torch.full((factor,), 1 - domain)
         random = torch.Generator().manual_seed((seed << 32) + index)
         z = torch.randn(factor, model.config["latent"], generator=random)
-        drawn = to_uint8(model.translate(from_uint8([picture] * factor), domains, z=z))
-        distance = np.abs((images.giveaways(drawn) - looks[index]) / looks.std(0)).sum(1)
-        translated.append(("StarGAN2", name, drawn[distance.argmin()], split))
-    images.write_set(folder, entries + translated)
+        pictures = from_uint8([read()] * factor)
+        drawn = to_uint8(model.translate(*(x.to(device()) for x in (pictures, wanted)), z=z.to(device())))
+        distance = np.abs((images.giveaways(drawn) - looks[index]) / deviation).sum(1)
+        yield "StarGAN2", name, functools.partial(np.asarray, drawn[distance.argmin()]), split

@@ -77,6 +77,16 @@ def test_a_generator_in_colour_is_finetuned_on_the_folder_that_it_has_learned_fr
     assert tuned.channels == 3 and np.isfinite(report["gap_after"])
 
 
+def test_the_bundled_small_generators_are_not_finetuned_on_photographs_of_one_s_own_by_mistake(folder, tmp_path):
+    for widths, channels in ((SETTINGS.widths[:2], 3), (SETTINGS.widths, 1)):
+        generator = train.build("progan", 8, widths, channels)
+        train.write_weights(generator, tmp_path / "progan.safetensors", architecture="progan")
+        with pytest.raises(
+            ValueError, match="^progan: draws another size or colour than .* --weights names the folder"
+        ):
+            finetune.Finetuning("progan", "R", FINETUNE, colour(folder), 0, weights=tmp_path)
+
+
 def test_faces_are_translated_between_the_two_folders_of_a_data_set(folder, tmp_path):
     settings = TRANSLATION.replace(photographs=str(folder))
     training = translate.train(settings, 0, tmp_path / "state")

@@ -21,16 +21,19 @@ EVERY = pytest.mark.parametrize("name", sets.SETS)
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """A folder of small untrained networks, one for each of the weights that the sets need."""
-    folder = tmp_path_factory.mktemp("weights")
+    return untrained(tmp_path_factory.mktemp("weights"))
+
+
+def untrained(folder, channels=1):
     for name in sets.COMMANDS.keys() - {"stargan2"}:
         torch.manual_seed(0)
         architecture = name.split("_")[0]
-        generator = train.build(architecture, GENERATORS.latent, GENERATORS.widths).requires_grad_(False)
+        generator = train.build(architecture, GENERATORS.latent, GENERATORS.widths, channels).requires_grad_(False)
         for to_image in generator.to_image if architecture == "stylegan2" else ():
             to_image.conv.weight *= 0.2  # or an untrained network draws black and white, which hides its variety
         train.write_weights(generator, folder / f"{name}.safetensors", architecture=architecture)
     torch.manual_seed(0)
-    translate.export(stargan2.StarGAN2(4, 6, GENERATORS.widths), folder / "stargan2.safetensors")
+    translate.export(stargan2.StarGAN2(4, 6, GENERATORS.widths, channels), folder / "stargan2.safetensors")
     return folder
 
 
@@ -154,3 +157,65 @@ def test_without_generators_of_one_s_own_nothing_is_drawn_at_the_paper_s_scale(t
     lines = list(sets.draw_all(["FFHQ"], named, 0, tmp_path))
     assert "FFHQ: not drawn, for want of" in lines[0] and "mine/stylegan_others.safetensors" in lines[0]
     assert paths.resolve(params.read("bundled").more_fakes.weights) == sets.images.WEIGHTS
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A user's colour generators (weights/) and colour photographs, larger than they draw, one folder a set."""
+    untrained(tmp_path / "weights", channels=3)
+    random = np.random.default_rng(0)
+    for name in sets.SETS:
+        for index in range(6):
+            folder = f"domain{index % 2}" if name == "StarGAN2" else "any"
+            pixels = random.integers(0, 256, (20, 24, 3), np.uint8)
+            image.write_png(tmp_path / "photographs" / name / folder / f"{index}.png", pixels)
+    return tmp_path
+
+
+def test_a_user_s_own_generators_draw_every_set_beside_the_user_s_own_photographs(own, capsys):
+    options = ["--weights", own / "weights", "--photographs", own / "photographs", "--out", own / "out"]
+    main(["--scale", "smoke", "sets", *map(str, options)])
+    assert len(capsys.readouterr().out.splitlines()) == len(sets.SETS)
+    for name, (real, _, sources) in sets.SETS.items():
+        table = table_of(own / "out", name)
+        assert table["method"].value_counts().to_dict() == dict.fromkeys([real, *sources], 6)
+        assert (table["split"] == "test").all()
+        for row in table.itertuples():
+            picture = image.read_image(row.path)
+            assert picture.shape == (16, 16, 3) and (picture != picture[..., :1]).any()
+        photograph = own / "photographs" / name / ("domain1" if name == "StarGAN2" else "any") / "3.png"
+        shown = own / "out" / name / real / f"{photograph.parent.name}_3.png"
+        assert (image.read_image(shown) == image.resize(image.read_image(photograph), 16)).all()
+
+
+@EVERY
+def test_small_grey_photographs_never_stand_beside_fakes_in_colour(name, own):
+    with pytest.raises(ValueError, match="16 pixels in colour need a folder of pictures; the bundled ones are small"):
+        sets.draw(name, SETTINGS, 0, own / "out", own / "weights")
+    assert not (own / "out" / name).exists()
+
+
+def test_a_set_without_photographs_of_one_s_own_is_one_line_that_names_their_folder(own):
+    (own / "photographs" / "FFHQ").rename(own / "elsewhere")
+    settings = SETTINGS.replace(photographs=str(own / "photographs"))
+    lines = list(sets.draw_all(["FFHQ", "StarGAN2"], settings, 0, own / "out", own / "weights"))
+    assert lines[0] == f"FFHQ: not drawn, for want of {own}/photographs/FFHQ (its photographs)"
+    assert lines[1].startswith("StarGAN2: 6 CelebA-HQ, 6 StarGAN2 in ")
+
+
+def test_faces_that_are_not_kept_do_not_fill_the_memory(weights, tmp_path, monkeypatch):
+    drawn, written, plain = [], [], sets.images.write_png
+
+    def stream(generator, seeds, **options):
+        for seed in seeds:
+            drawn.append(seed)
+            yield np.full((16, 16), seed % 251, np.uint8)
+
+    def write(path, picture):
+        written.append(len(drawn))
+        plain(path, picture)
+
+    monkeypatch.setattr(sets.images, "stream", stream)
+    monkeypatch.setattr(sets.images, "write_png", write)
+    sets.draw("CelebA-HQ+R", SETTINGS, 0, tmp_path, weights)
+    assert written == [0] * 100 + [*range(201, 301)] + [*range(501, 601)], "each is written as soon as it is drawn"
