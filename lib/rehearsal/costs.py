@@ -1,0 +1,100 @@
+"""What the papers' full data would take, stage by stage, by counts alone: `python -m lib.rehearsal.costs`.
+
+No data set is read and nothing is trained. A GPU's time is that of counted operators at a stated share of its peaks
+(`counting`), a CPU's that of measured items (`cpu`); `stages` says how many images, `ledger` how both make hours. These
+are estimates: no whole run has been compared with them. Not counted: statistics and drawings, gradients on their way
+between GPUs, the disk of the data sets.
+"""
+
+import argparse
+import dataclasses
+
+import pandas as pd
+
+from lib.params import ParamsError, read
+from lib.rehearsal import cpu
+from lib.rehearsal.counting import KINDS, Gpu
+from lib.rehearsal.ledger import CORES, LIMITS, SUMS, Costs
+from lib.rehearsal.networks import counted
+from lib.rehearsal.notebooks import STAGES
+
+
+def rows(params, gpu=None, works=None, seconds=None):
+    """Return a row for each training, scoring and part on the CPU: stage, what, the numbers of `table`, batch, fit.
+
+    params: of the scale to count; works: as of `networks.counted`, which takes a minute, if they are known; seconds: as
+    of `cpu.table`. fit: images of a batch that the GPU's memory holds.
+    Raises ParamsError for a data set or detector of which no count is known, FileNotFoundError as `cpu.table`.
+    """
+    seconds = cpu.table() if seconds is None else seconds
+    costs = Costs(params, gpu or Gpu(), works or counted(params), seconds)
+    for stage, add in STAGES.items():
+        costs.add(stage, "")  # a stage that costs little has a row
+        add(costs, stage)
+    return pd.DataFrame(costs.rows)
+
+
+def table(params, gpu=None, works=None, seconds=None):
+    """Return the costs of each stage of dvc.yaml: a DataFrame, one row a stage.
+
+    Columns: stage; the sums SUMS over its rows (images: seen in training, all epochs together; scored: in tests and
+    validation; GPU busy h: without waiting for images); the largest GPU GiB and RAM GiB; verdict: "fits", or what
+    does not (LIMITS). Arguments and errors as of `rows`.
+    """
+    found = rows(params, gpu, works, seconds)
+    stages = found.groupby("stage", sort=False)
+    whole = stages[SUMS].sum().join(stages[["GPU GiB", "RAM GiB"]].max())
+    whole["verdict"] = [_verdict(found[found["stage"] == stage], row) for stage, row in whole.iterrows()]
+    return whole.reset_index()
+
+
+def _verdict(parts, whole):
+    """Return "fits", or in one line what a stage has too little of, and the batch that fits."""
+    wrong = []
+    for need, limit in LIMITS.items():
+        if whole[need] > limit:
+            line = f"{need.split()[0]}: {whole[need]:.0f} of {limit:.0f} {need.split()[1]}"
+            if need == "GPU GiB":
+                worst = parts.loc[parts[need].idxmax()]
+                line += f" ({worst['what']}, batch {worst['batch']:.0f}; {max(0, int(worst['fit']))} fit)"
+            wrong.append(line)
+    return "; ".join(wrong) or "fits"
+
+
+def shown(table):
+    """Return a table with its numbers as text, of two digits."""
+    text = lambda value: f"{float(f'{value:.2g}'):,.0f}" if value >= 10 else f"{value:.2g}"
+    return table.map(lambda value: value if isinstance(value, str) else text(value))
+
+
+def main(arguments=None):
+    """Run the command; ends with a line instead of a trace where something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m lib.rehearsal.costs", description=__doc__.splitlines()[0])
+    words = f"peaks of the GPU in TFLOP/s: {', '.join(KINDS)}"
+    default = Gpu()
+    parser.add_argument("--gpu", default=default.name, help="its name, for the title")
+    parser.add_argument("--tflops", type=float, nargs=len(KINDS), default=default.tflops, metavar="PEAK", help=words)
+    parser.add_argument("--bandwidth", type=float, default=default.bandwidth, help="of its memory in TB/s")
+    parser.add_argument("--utilisation", type=float, default=default.utilisation, help="share of both that is reached")
+    parser.add_argument("--rows", action="store_true", help="each training and scoring instead of each stage")
+    parser.add_argument("--measure", action="store_true", help="measure the CPU anew, in minutes, and write its table")
+    given = parser.parse_args(arguments)
+    gpu = dataclasses.replace(default, name=given.gpu, tflops=tuple(given.tflops), bandwidth=given.bandwidth,
+                              utilisation=given.utilisation)  # fmt: skip
+    try:
+        if given.measure:
+            print(cpu.measure().to_string(index=False))
+        found = (rows if given.rows else table)(read("paper"), gpu)
+    except (ParamsError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from None
+    peaks = ", ".join(f"{peak:g} {kind}" for peak, kind in zip(gpu.tflops, KINDS, strict=True))
+    print(f"{gpu.name}: {peaks} TFLOP/s, {gpu.bandwidth:g} TB/s, of which {gpu.utilisation:.0%} are reached; "
+          f"{CORES} CPU cores a GPU. Estimates, of two digits.")  # fmt: skip
+    print(shown(found.fillna("") if given.rows else found).to_string(index=False))
+    if not given.rows:
+        total = found[SUMS].sum().to_frame().T
+        print(f"in all:\n{shown(total).to_string(index=False)}")
+
+
+if __name__ == "__main__":
+    main()
