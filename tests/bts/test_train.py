@@ -75,7 +75,7 @@ def test_a_training_depends_on_its_own_network_and_on_no_other(learned, monkeypa
         return {file.relative_to(paths.ROOT / "lib").as_posix() for file in staleness.sources(*stated["code"])}
 
     shared = {"bts/sets.py", "bts/train.py", "data/image.py", "data/items.py", "detectors.py",
-              "evaluation/predict.py", "training/device.py", "training/fit.py"}  # fmt: skip
+              "evaluation/predict.py", "training/device.py", "training/fit.py", "training/processes.py"}  # fmt: skip
     assert files("GramNet") == shared | {"backbones/imagenet.py", "backbones/resnet.py", "rivals/gram_net.py"}
     assert files("PRNU") == {"data/image.py", "data/items.py", "detectors.py", "rivals/prnu.py", "training/device.py"}
     assert files("DCT-2d") == shared | {"backbones/resnet.py", "rivals/spectrum_2d.py", "ops/spectra.py", "ops/dct.py",
