@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from lib import params, paths
 from lib.rehearsal import settings, stand_ins
 from lib.training import staleness
 
-COLUMNS = ["stage", "seconds", "peak_GiB", "made", "outcome"]
+COLUMNS = ["stage", "seconds", "core_seconds", "peak_GiB", "made", "outcome"]
 QUICK = ("re_synthesizers", "more_fakes", "wiped_fakes", "fine_grained_frequency", "ablation_rows", "pel_ablations")
 TABLE = paths.ROOT / "results" / "rehearsal.csv"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the messages of papermill
@@ -32,7 +33,8 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the messages of pap
 def rehearse(folder, stages, names=()):
     """Run these stages (default: all) in a folder of their own and return the table: a row each, of COLUMNS.
 
-    stages: those of dvc.yaml, {name: stage}; peak_GiB: of the resident memory of all its processes.
+    stages: those of dvc.yaml, {name: stage}; core_seconds: what it keeps the cores busy, whatever else this
+    machine does; peak_GiB: of the resident memory of all its processes.
     """
     file = settings.write(folder)
     read = params.read("paper", file)
@@ -55,11 +57,11 @@ def rehearse(folder, stages, names=()):
 
 def run(name, stages, folder, environment):
     """Run one stage and return {seconds, peak_GiB, made, outcome}; its output is kept in folder/logs."""
-    nothing = {"seconds": 0.0, "peak_GiB": 0.0, "made": ""}
+    nothing = {"seconds": 0.0, "core_seconds": 0.0, "peak_GiB": 0.0, "made": ""}
     for dependency, maker in makers(stages, name).items():
         if not (folder / dependency).exists():
             return {**nothing, "outcome": f"not run: {dependency} of stage {maker} is missing"}
-    log, began, when = folder / "logs" / f"{name}.txt", time.perf_counter(), time.time()
+    log, began, when, busy = folder / "logs" / f"{name}.txt", time.perf_counter(), time.time(), core_seconds()
     log.parent.mkdir(exist_ok=True)
     (folder / "results/notebooks").mkdir(parents=True, exist_ok=True)
     command = settings.command(stages[name], folder)
@@ -71,7 +73,13 @@ def run(name, stages, folder, environment):
     peak, seconds = watch.end(), time.perf_counter() - began
     lines = [line for line in COLOURS.sub("", log.read_text(errors="replace")).splitlines() if line.strip()]
     outcome = "ok" if status == 0 else f"failed: {(lines or [f'ended with {status}'])[-1].strip()}"
-    return {"seconds": seconds, "peak_GiB": peak / 2**30, "made": made(folder, when), "outcome": outcome}
+    return {"seconds": seconds, "core_seconds": core_seconds() - busy, "peak_GiB": peak / 2**30, "made": made(folder, when), "outcome": outcome}
+
+
+def core_seconds():
+    """Return the seconds that cores have spent on processes of this one that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def makers(stages, name):
