@@ -8,11 +8,25 @@ export DVC_NO_ANALYTICS := 1
 SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke
 TRAININGS := lib.bts.re_synthesis lib.bts.wiped lib.bts.score lib.pel.score lib.pel.ablations lib.cross_training
 
-.PHONY: repro test lab data seeds repro-all gpu notebooks lock clean
+LANES ?= $(if $(shell command -v nvidia-smi),1,2)# 2: both papers side by side, each on half of the cores
+CORES_A_LANE = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + $(LANES) - 1) / $(LANES) )))
+BTS_LANE := re_synthesis residual_detectors beyond_the_spectrum_results cross_training
+PEL_LANE := progressive_enhancement pel_results pel_ablations
+
+.PHONY: repro bts-lane pel-lane test lab data seeds repro-all gpu notebooks lock clean
 
 repro: data
+	dvc repro real_and_forged_faces
+	$(MAKE) --no-print-directory --jobs $(LANES) bts-lane pel-lane
 	dvc repro
 	python -m lib.evaluation.report
+
+bts-lane pel-lane: export LOKY_MAX_CPU_COUNT = $(CORES_A_LANE)
+bts-lane pel-lane: export OMP_WAIT_POLICY = passive# threads that wait leave the core to the other lane
+bts-lane:
+	dvc --wait-for-lock repro $(BTS_LANE)
+pel-lane:
+	dvc --wait-for-lock repro $(PEL_LANE)
 
 test: data
 	ruff check lib tests && ruff format --check lib tests

@@ -6,7 +6,7 @@
 import functools
 
 from lib import detectors, paths, preflight
-from lib.bts import sets
+from lib.bts import residuals, sets
 from lib.bts import train as bts_train
 from lib.data import layouts
 from lib.evaluation import score_files
@@ -29,8 +29,9 @@ def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, resid
     if file == "cross/BTS_forged":
         frames = forged.drop(columns="mask", errors="ignore").groupby("video", sort=False).head(faces.frames_per_video)
         few = frames[frames.groupby("video").cumcount() % max(1, faces.frames_per_video // PER_VIDEO) == 0]
-        return bts_train.train("SR", few, sets.ALL, re_synthesizer.size, residual_detectors, seed, file=file,
-                               re_synthesizer=re_synthesizer)  # fmt: skip
+        with residuals.keep(residual_detectors.in_memory):
+            return bts_train.train("SR", few, sets.ALL, re_synthesizer.size, residual_detectors, seed, file=file,
+                                   re_synthesizer=re_synthesizer)  # fmt: skip
     learned = photos.iloc[sets.of_source(photos, generator)]
     return pel_train.train(detectors.entry("PEL"), learned, faces, pel_detectors.training, seed, file, pel=pel,
                            pel_detectors=pel_detectors)  # fmt: skip

@@ -60,6 +60,7 @@ class Entry:
     loss: Callable | None
     flip: bool
     items: Callable
+    shares: str
 
     @property
     def code(self):
@@ -78,13 +79,14 @@ class Entry:
 ENTRIES = {}
 
 
-def register(name, table, network, loss=None, flip=True, items=lambda images, model: images):
+def register(name, table, network, loss=None, flip=True, items=lambda images, model: images, shares=""):
     """Return a decorator that adds a detector to the list; the decorated function makes the options of its network.
 
     name: in tables and files; table: "bts" or "pel", the paper whose tables include it; network: a class of Detector.
     The decorated function takes any of size (of the images) and sections of params.yaml, by name, and returns the
     keyword arguments of the network. loss(model, batch): None for a detector that has a method `learn` instead; flip:
-    learn from mirrored images, too; items(images, model): a Dataset with the items of FaceImages and other inputs.
+    learn from mirrored images, too; items(images, model): a Dataset with the items of FaceImages and other inputs;
+    shares: the weights of a trained part, which does the same work for all detectors that share it.
     If a network has `prepare(items, steps)`, it is called once before a training, with the items to learn from and the
     steps of an epoch.
     """
@@ -92,7 +94,7 @@ def register(name, table, network, loss=None, flip=True, items=lambda images, mo
     def add(options):
         if name in ENTRIES:
             raise ValueError(f"detector {name!r}: there is one already, {ENTRIES[name].network.__module__}")
-        ENTRIES[name] = Entry(name, table, network, options, loss, flip, items)
+        ENTRIES[name] = Entry(name, table, network, options, loss, flip, items, shares)
         return options
 
     return add

@@ -95,3 +95,17 @@ def test_the_notebooks_are_tested_behind_every_training_that_they_read():
     modules = re.search(r"TRAININGS := (.*)", (paths.ROOT / "Makefile").read_text())[1].split()
     commands = [started(stage) for stage in STAGES.values() if started(stage)]
     assert modules == [module for module in commands if not module.startswith("lib.fakes")]
+
+
+def test_the_two_lanes_of_make_repro_never_run_one_stage_at_once():
+    lines = (paths.ROOT / "Makefile").read_text().splitlines()
+    lanes = [line.split(":=")[1].split() for line in lines if re.match(r"[A-Z]+_LANE :=", line)]
+    makers = {out: name for name, stage in STAGES.items() for out in outs(stage)}
+    before = {name: {makers[d] for d in stage["deps"] if d in makers} for name, stage in STAGES.items()}
+
+    def needed(names):
+        return set(names).union(*map(needed, (before[name] for name in names)))
+
+    bts, pel = map(needed, lanes)
+    assert bts & pel == {"real_and_forged_faces"}  # which has run when they start
+    assert {"bts_detectors", "cross_training"} <= bts and {"pel_detectors", "ablation_rows"} <= pel

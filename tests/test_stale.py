@@ -29,7 +29,7 @@ EDITS = {  # file, text, what takes its place: trainings that are stale, command
     "a C++ header": ("ops/median/noise_tiles.h", "#include <cstring>", "#include <cstring>\nint changed;", PEL,
                      {"more_fakes", *SCORED}),
     "the masks of Add-Net": ("rivals/add_net.py", "BLUR = ", "BLUR = 2 * ", {"Add-Net"}, SCORED),
-    "the residuals": ("bts/residuals.py", ".half()", ".bfloat16()", RESIDUAL, SCORED),
+    "the residuals": ("bts/residuals.py", "stage.cpu()", "stage.half().cpu()", RESIDUAL, SCORED),
     "the loader": ("data/items.py", "/ 255", "/ 256", EVERYTHING, TRAININGS),
     "Xception's trunk": ("backbones/xception.py", "BLOCKS = (", "BLOCKS = (*(), ", {"Xception", "Add-Net", "F3-Net"},
                          {"re_synthesizers", *SCORED}),

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from lib.backbones.resnet import ResidualDetector, grad_cam
 from lib.bts.perceptual import CHANNELS, Perceptual
 from lib.bts.re_synthesizer import RDN, rdn_options
-from lib.bts.residuals import Residuals
+from lib.bts.residuals import remembered
 from lib.detectors import Detector, register
 from lib.params import ParamsError
 
@@ -22,7 +22,6 @@ class BeyondTheSpectrum(Detector):
     Raises ValueError for a stage that does not exist.
     """
 
-    inputs = ("rgb", "residuals")
     at_once = 8  # what stays in a CPU's cache
 
     def __init__(
@@ -48,19 +47,28 @@ class BeyondTheSpectrum(Detector):
     def residuals(self, rgb):
         """Return the residuals of the re-synthesis: |X - Phi(X_down)| and |Theta_i(X) - Theta_i(Phi(X_down))|.
 
-        rgb: (N,3,H,W) in [0,1]. Returns a list: one tensor >= 0 for each of `self.stages`. Source: BTS Eq. 2 and 4.
+        rgb: (N,3,H,W) in [0,1]. Returns a list: one tensor >= 0 for each of `self.stages`. Within `residuals.keep`,
+        those of a re-synthesizer that does not learn are computed once. Source: BTS Eq. 2 and 4.
         """
-        output = self.re_synthesizer.re_synthesize(rgb)
+        if any(parameter.requires_grad for parameter in self.re_synthesizer.parameters()):
+            return self._residuals(rgb, self.re_synthesizer.re_synthesize(rgb))
+        network = list(self.re_synthesizer.state_dict().values())
+        theta = next(self.perceptual.parameters())  # never trained: one tensor tells it from another
+        output = lambda rgb: remembered(lambda rgb: [self.re_synthesizer.re_synthesize(rgb)], rgb, *network)[0]
+        compute = lambda rgb: self._residuals(rgb, output(rgb))
+        return remembered(compute, rgb, *network, theta, torch.tensor(self.stages))
+
+    def _residuals(self, rgb, output):
         pairs = [(rgb, output)]
         if max(self.stages) > 0:
             pairs += zip(self.perceptual(rgb), self.perceptual(output), strict=True)
         # Contiguous, because oneDNN fails at strided 1x1 convolutions of channels_last tensors: see xception.Shortcut.
         return [(pairs[stage][0] - pairs[stage][1]).abs().contiguous() for stage in self.stages]
 
-    def forward(self, rgb, residuals=None):
-        """Return the logits (N,stages,2) of all stages; residuals: those of `rgb`, if they are computed already."""
-        residuals = self.residuals(rgb) if residuals is None else residuals
-        return torch.stack([detector(x) for detector, x in zip(self.detectors, residuals, strict=True)], dim=1)
+    def forward(self, rgb):
+        """Return the logits (N,stages,2) of all stages."""
+        pairs = zip(self.detectors, self.residuals(rgb), strict=True)
+        return torch.stack([detector(residual) for detector, residual in pairs], dim=1)
 
     def opinions(self, batch):
         """Return {name: probability of being fake (N,)}: Pix, Stage1 .. of the stages, then Avg, their mean (Eq. 4)."""
@@ -87,13 +95,13 @@ def combine(probabilities, stage_weights):
 
 def detector_loss(model, batch):
     """Return the sum of the cross-entropies of all stages: stages share no weight, so each learns as if alone."""
-    logits = model(batch["rgb"], batch.get("residuals"))
+    logits = model(batch["rgb"])
     labels = batch["label"].long()
     return sum(F.cross_entropy(stage, labels) for stage in logits.unbind(dim=1))
 
 
 def _register(name, phi, other_stages=False):
-    @register(name, "bts", BeyondTheSpectrum, detector_loss, items=Residuals)
+    @register(name, "bts", BeyondTheSpectrum, detector_loss, shares=f"re_synthesizer/{phi}")
     def options(size, re_synthesizer, residual_detectors):
         stages, weights = residual_detectors.stages, residual_detectors.stage_weights
         if other_stages:

@@ -16,8 +16,8 @@ class EndToEnd(BeyondTheSpectrum):
     and only calls of the wrapper keep the gradients of all GPUs equal.
     """
 
-    def forward(self, rgb, residuals=None, low_res=None):
-        logits = super().forward(rgb, residuals)
+    def forward(self, rgb, low_res=None):
+        logits = super().forward(rgb)
         return logits if low_res is None else (logits, self.re_synthesizer(low_res))
 
 
@@ -41,7 +41,7 @@ def joint_loss(model, degrade, stage_weights, kind="paper", detector_weight=1.0)
             logits, output = model(rgb, low_res=low_res)
             reconstruction = re_synthesis_loss(perceptual, real, output, stage_weights, kind)["loss"]
         else:
-            logits = model(rgb, None if trained else batch.get("residuals"))
+            logits = model(rgb)
             reconstruction = logits.new_zeros(())
         cross_entropy = sum(F.cross_entropy(stage, label) for stage in logits.unbind(dim=1))
         total = detector_weight * cross_entropy + reconstruction

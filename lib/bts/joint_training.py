@@ -12,12 +12,11 @@ import pandas as pd
 import torch
 
 from lib import detectors, paths, preflight
-from lib.bts import sets
+from lib.bts import residuals, sets
 from lib.bts.degradations import TASKS
 from lib.bts.detector import detector_loss
 from lib.bts.joint_model import EndToEnd, joint_loss
 from lib.bts.perceptual import reconstruction
-from lib.bts.residuals import Residuals
 from lib.bts.train import network
 from lib.data import layouts, perturb
 from lib.data.items import Balanced, FaceImages
@@ -57,8 +56,7 @@ class Comparison:
         entry = dataclasses.replace(detectors.entry(f"SR+{self.task}" if self.task else "SR"), network=EndToEnd)
         sections = {"re_synthesizer": self.re_synthesizer, "residual_detectors": self.residual_detectors}
         model, self.options = network(entry, self.size, self.seed, **sections)
-        self.items = self.kept(self.images, model)
-        return model, self._fit(model, detector_loss, self.items, self.residual_detectors, "start", decay_at=(0.5,))
+        return model, self._fit(model, detector_loss, self.residual_detectors, "start", decay_at=(0.5,))
 
     def go_on(self, model, variant):
         """Train a copy of the model of `start` further: (EndToEnd, its history).
@@ -73,14 +71,13 @@ class Comparison:
         again.re_synthesizer.requires_grad_(variant == "joint")
         again.re_synthesizer.checkpoint = settings.checkpoint
         groups = [{"params": list(again.detectors.parameters()), "lr": settings.detector_learning_rate}]
-        items, weight, optimizer = self.items, 1.0, settings.optimizer
+        weight, optimizer = 1.0, settings.optimizer
         if variant == "joint":
             groups.append({"params": list(again.re_synthesizer.parameters()), "lr": settings.learning_rate})
-            items = self.images
         elif variant == "released":
             groups[0]["lr"], weight, optimizer = RELEASED["learning_rate"], RELEASED["detector_weight"], "sgd"
         loss = joint_loss(again, TASKS[settings.task], shared.stage_weights, shared.loss, weight)
-        return again, self._fit(again, loss, items, settings, variant, parameters=groups, optimizer=optimizer)
+        return again, self._fit(again, loss, settings, variant, parameters=groups, optimizer=optimizer)
 
     def run(self):
         """Train all VARIANTS and measure each: a DataFrame, one row a variant.
@@ -93,9 +90,12 @@ class Comparison:
         of all other generators instead; P_...: with the fakes of the source after +P.
         re_synthesizer_change, detector_change: the largest change of a weight since "start"; minutes: of the training.
         """
+        with residuals.keep(self.residual_detectors.in_memory):
+            return self._run()
+
+    def _run(self):
         first, history = self.start()
         tests = self.tests()
-        kept = {name: (rows, self.kept(images, first)) for name, (rows, images) in tests.items()}
         photographs = FaceImages(sets.rows(self.table, "val", 0), self.size)
         rows = []
         for variant in VARIANTS:
@@ -107,7 +107,7 @@ class Comparison:
                 found = reconstruction(model.re_synthesizer, model.perceptual, photographs, self.re_synthesizer,
                                        degrade, self.seed)  # fmt: skip
                 row |= {f"{prefix}{name}": found[name] for name in ("psnr", "loss")}
-            for name, (images, items) in (tests if variant == "joint" else kept).items():
+            for name, (images, items) in tests.items():
                 numbers = metrics(images, predict(model, items), level="frame", n_bootstrap=1)
                 row |= {f"{name}_{metric}": numbers[f"frame_{metric}"] for metric in ("accuracy", "auc")}
             row["re_synthesizer_change"] = _largest_change(first.re_synthesizer, model.re_synthesizer)
@@ -125,11 +125,7 @@ class Comparison:
             found["other"] = others, FaceImages(others, self.size)
         return found | {"P": (known, perturb.Changed(found["raw"][1], known, perturb.chain, self.seed))}
 
-    def kept(self, images, model):
-        """Return the images with stored residuals, which all variants but "joint" share, if `in_memory` is set."""
-        return Residuals(images, model) if self.residual_detectors.in_memory else images
-
-    def _fit(self, model, loss, items, settings, variant, parameters=None, optimizer="sgd", decay_at=()):
+    def _fit(self, model, loss, settings, variant, parameters=None, optimizer="sgd", decay_at=()):
         began = time.perf_counter()
 
         def validate(model):
@@ -138,9 +134,9 @@ class Comparison:
             return {"seconds": seconds}
 
         depends_on = {"images": staleness.images(self.learn), "size": self.size, "variant": [variant, RELEASED],
-                      "kept": self.residual_detectors.in_memory, "loss": self.re_synthesizer.model_dump(),
-                      "code": ("lib.bts.joint_model", "lib.bts.residuals", "lib.data.items")}  # fmt: skip
-        return fit(model, loss, Balanced(self.learn, items, self.seed), settings,
+                      "loss": self.re_synthesizer.model_dump(),
+                      "code": ("lib.bts.joint_model", "lib.data.items")}  # fmt: skip
+        return fit(model, loss, Balanced(self.learn, self.images, self.seed), settings,
                    f"joint_training/{variant}_{self.seed}", seed=self.seed, depends_on=depends_on, validate=validate,
                    monitor="epoch", config={"detector": "SR", "options": self.options, "size": self.size},
                    parameters=parameters, optimizer=optimizer, decay_at=decay_at)  # fmt: skip

@@ -1,45 +1,67 @@
-"""Residuals that are computed only once, because the re-synthesizer does not change while the detectors learn."""
+"""Residuals that are kept in memory: the re-synthesizer does not change while detectors learn from it and are scored.
 
-import functools
+What is kept is found again by the image and by the weights that made it. So epochs, tests and detectors share it, if
+they are run one after the other in one process.
+"""
+
+import contextlib
+import hashlib
 
 import torch
-from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
-from lib.training.device import device
+LIMIT = 3 * 2**30  # bytes that are kept at most
 
 
-class Residuals(Dataset):
-    """The items of a data set of images with the residuals of each, kept in memory as float16.
+class Memory(dict):
+    """{name of an image and of its maker: [tensor of each stage]}, up to LIMIT."""
 
-    images: items like those of FaceImages, mirrored or not; model: has a method `residuals`, rgb (N,3,H,W) -> list of
-    tensors (N,...). All residuals are computed when the first item is read. A mirrored image gets its own residuals:
-    they are not the mirrored residuals of the image. Items: those of `images` plus "residuals", a list of float32
-    tensors.
+    size = 0  # bytes
+
+    def add(self, name, stages):
+        size = sum(stage.nbytes for stage in stages)
+        if self.size + size <= LIMIT:
+            self[name], self.size = stages, self.size + size
+
+
+_kept = None  # the Memory within `keep`
+
+
+@contextlib.contextmanager
+def keep(wanted=True):
+    """Let `remembered` keep what it returns until the end of this context; one inside another shares its memory."""
+    global _kept
+    before = _kept
+    if wanted and before is None:
+        _kept = Memory()
+    try:
+        yield
+    finally:
+        _kept = before
+
+
+def remembered(compute, rgb, *decisive):
+    """Return compute(rgb), a list of tensors (N,...) without gradient; within `keep`, each image's is computed once.
+
+    rgb: (N,3,H,W); decisive: the tensors that decide what `compute` makes of an image, such as weights.
     """
+    if _kept is None:
+        return compute(rgb)
+    maker = _digest(*decisive)
+    names = [maker + _digest(image) for image in rgb]
+    new = {name: index for index, name in enumerate(names) if name not in _kept}
+    made = {}
+    if new:
+        with torch.no_grad():
+            stages = [stage.cpu() for stage in compute(rgb[list(new.values())])]
+        made = {name: [stage[row].clone() for stage in stages] for row, name in enumerate(new)}
+        for name, parts in made.items():
+            _kept.add(name, parts)
+    found = zip(*[made.get(name) or _kept[name] for name in names], strict=True)
+    return [torch.stack(stage).to(rgb.device) for stage in found]
 
-    def __init__(self, images, model, batch_size=8):
-        self.images, self.model, self.batch_size = images, model, batch_size
 
-    def set_epoch(self, epoch):
-        self.images.set_epoch(epoch)
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        item = self.images[index]
-        return {**item, "residuals": [stage.float() for stage in self._stored[item["mirrored"]][index]]}
-
-    @functools.cached_property
-    def _stored(self):
-        """Return a list: the residuals of all images and, if `images` mirrors some, those of all mirrored images."""
-        stored = [[] for _ in range(1 + getattr(self.images, "flip", False))]
-        with torch.inference_mode():
-            for start in tqdm(range(0, len(self), self.batch_size), desc="residuals", leave=False, delay=5):
-                items = [self.images[i] for i in range(start, min(start + self.batch_size, len(self)))]
-                straight = torch.stack([item["rgb"].flip(-1) if item["mirrored"] else item["rgb"] for item in items])
-                for mirrored, kept in enumerate(stored):
-                    rgb = straight.flip(-1) if mirrored else straight
-                    kept += zip(*[stage.half().cpu() for stage in self.model.residuals(rgb.to(device()))], strict=True)
-        return stored
+def _digest(*tensors):
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().numpy())
+    return digest.digest()

@@ -13,8 +13,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lib import detectors, paths, preflight
-from lib.bts import re_synthesis, sets, testing, wiped
-from lib.bts.train import train, weights
+from lib.bts import re_synthesis, residuals, sets, testing, wiped
+from lib.bts.train import part_file, train, weights
 from lib.data import check, layouts
 from lib.evaluation import score_files
 from lib.evaluation.predict import opinions
@@ -56,6 +56,23 @@ def run(job, *, table, others, size, seed, scene="", sizes=None, residual_detect
         columns = [*COLUMNS, *(column for column in scored if column not in COLUMNS)]
         score_files.write(file(name, source, scene), scored[columns], key)
     return read(name, source, scene)
+
+
+def run_group(jobs, **options):
+    """Return [`run` of each job]; within `residuals.keep`, as jobs of a group read the same residuals."""
+    with residuals.keep(options["residual_detectors"].in_memory):
+        return [run(job, **options) for job in jobs]
+
+
+def grouped(jobs, scene=""):
+    """Return lists of jobs: those whose detectors have one re-synthesizer are in one list, any other is alone."""
+    groups = {}
+    for job in jobs:
+        shared = detectors.entry(job[0]).shares
+        file = part_file(shared, scene)
+        group = tuple(staleness.fingerprint(file)) if file.is_file() else shared or job
+        groups.setdefault(group, []).append(job)
+    return list(groups.values())
 
 
 def read(name, source, scene=""):
@@ -125,13 +142,13 @@ def main(arguments=None):
             jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
             jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last ones in `known` take longest
             work = functools.partial(
-                run, table=table, others=others, seed=params.seed, scene=scene, size=shared.size, re_synthesizer=shared,
+                run_group, table=table, others=others, seed=params.seed, scene=scene, size=shared.size,
                 sizes={name: data_set.size for name, data_set in params.test_sets if data_set.size},
-                residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
+                re_synthesizer=shared, residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
             )  # fmt: skip
-            for (name, source), scored in zip(
-                jobs, side_by_side(work, jobs, "detectors", threads=threads), strict=True
-            ):
+            groups = grouped(jobs, scene)
+            found = side_by_side(work, groups, "detectors", threads=threads)
+            for (name, source), scored in zip(itertools.chain(*groups), itertools.chain(*found), strict=True):
                 for test, part in scored.groupby("test", sort=False):
                     right = ((part[scored.columns[-1]] > 0.5) == part["label"]).mean()
                     print(f"{name} against {source}, {test}: {right:.1%} of {len(part)} right")

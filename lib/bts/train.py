@@ -28,7 +28,7 @@ def train(name, table, source, size, budget, seed, *, scene="", file=None, **sec
     model, options = network(entry, size, seed, scene, residual_detectors=budget, **sections)
     learn, check = (sets.rows(table.iloc[sets.of_source(table, source)], split) for split in ("train", "val"))
     images = FaceImages(learn, size, flip=entry.flip, seed=seed), FaceImages(check, size)
-    learn_items, check_items = (entry.items(part, model) if budget.in_memory else part for part in images)
+    learn_items, check_items = (entry.items(part, model) for part in images)
     file, config = file or weights(name, source, scene), {"detector": name, "options": options, "size": size}
     depends_on = {"images": [staleness.images(part) for part in (learn, check)], "size": size, "flip": entry.flip,
                   "code": (__name__ if entry.loss else FaceImages.__module__, *entry.code)}  # fmt: skip
@@ -59,9 +59,14 @@ def network(entry, size, seed, scene="", **sections):
     """
     model, options = entry.make(seed, size, **sections)
     for part, name in getattr(model, "trained_parts", {}).items():
-        state, _ = checkpoints.load(checkpoints.file(f"bts/{scene}/{name}" if scene else name))
+        state, _ = checkpoints.load(part_file(name, scene))
         model.get_submodule(part).load_state_dict(state)
     return model.to(device()).eval(), options
+
+
+def part_file(name, scene=""):
+    """Return the path of the weights of a trained part of detectors, such as "re_synthesizer/SR"."""
+    return checkpoints.file(f"bts/{scene}/{name}" if scene else name)
 
 
 def load(name, source, scene=""):

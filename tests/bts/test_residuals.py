@@ -1,62 +1,75 @@
 import pytest
 import torch
-from torch.utils.data import Dataset, default_collate
 
-from lib.bts.residuals import Residuals
+from lib.bts import residuals
+from lib.bts.residuals import remembered
 
-
-class Images(Dataset):
-    """Three images, of which a mirrored one is drawn at random in each epoch, as FaceImages does."""
-
-    def __init__(self, flip=False):
-        self.rgb, self.flip, self.epoch = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0)), flip, 0
-
-    def set_epoch(self, epoch):
-        self.epoch = epoch
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        mirrored = self.flip and bool((self.epoch + index) % 2)
-        rgb = self.rgb[index].flip(-1) if mirrored else self.rgb[index]
-        return {"rgb": rgb, "label": torch.tensor(float(index % 2)), "index": index, "mirrored": mirrored}
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+WEIGHTS = torch.ones(2)
 
 
-class Model:
-    """Two stages that a mirror does not pass through unchanged."""
+class Maker:
+    """Two stages that depend on the weights and on which side of an image is left; knows how many images it saw."""
 
-    calls = 0
+    def __init__(self, weights=WEIGHTS):
+        self.weights, self.seen = weights, 0
 
-    def residuals(self, rgb):
-        self.calls += 1
-        return [rgb * torch.linspace(0, 1, 8), rgb[..., :2]]
+    def compute(self, rgb):
+        self.seen += len(rgb)
+        return [self.weights[0] * rgb * torch.linspace(0, 1, 8), rgb[..., :2] + self.weights[1]]
 
-
-def test_stored_residuals_are_those_of_the_image_that_is_drawn():
-    data, seen = Residuals(Images(flip=True), Model(), batch_size=2), set()
-    for epoch in range(1, 5):
-        data.set_epoch(epoch)
-        for index in range(len(data)):
-            item = data[index]
-            for stored, wanted in zip(item["residuals"], Model().residuals(item["rgb"][None]), strict=True):
-                torch.testing.assert_close(stored, wanted[0], rtol=1e-3, atol=1e-3)  # float16
-            seen.add((index, item["mirrored"]))
-    assert len(seen) == 6  # each image, straight and mirrored
+    def __call__(self, rgb):
+        return remembered(self.compute, rgb, self.weights)
 
 
-def test_without_flip_the_order_and_the_labels_are_those_of_the_images():
-    data = Residuals(Images(), Model())
-    batch = default_collate([data[i] for i in range(3)])
-    assert torch.equal(batch["rgb"], Images().rgb)
-    assert batch["label"].tolist() == [0, 1, 0]
-    assert [stage.shape for stage in batch["residuals"]] == [(3, 3, 8, 8), (3, 3, 8, 2)]
+def same(found, wanted):
+    return all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
 
 
-@pytest.mark.parametrize(("flip", "calls"), [(False, 2), (True, 4)])
-def test_a_training_that_is_only_loaded_computes_no_residual_and_another_one_computes_each_once(flip, calls):
-    data = Residuals(Images(flip), model := Model(), batch_size=2)
-    assert model.calls == 0
-    for index in (0, 1, 2, 0):
-        data[index]
-    assert model.calls == calls
+def test_what_is_remembered_is_what_would_be_computed_in_any_order_and_mirrored():
+    maker, plain = Maker(), Maker()
+    with residuals.keep():
+        for rgb in (IMAGES[:2], IMAGES[[3, 0, 1]], IMAGES.flip(-1)[[1, 1]], IMAGES):
+            for _ in range(2):
+                assert same(maker(rgb), plain.compute(rgb))
+    assert maker.seen == 5  # four images, and one of them mirrored
+
+
+def test_detectors_with_the_same_weights_share_what_others_do_not_see():
+    first, second, other = Maker(), Maker(WEIGHTS.clone()), Maker(2 * WEIGHTS)
+    with residuals.keep():
+        assert same(first(IMAGES), second(IMAGES))
+        assert not same(first(IMAGES), other(IMAGES))
+    assert (first.seen, second.seen, other.seen) == (4, 0, 4)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_nothing_is_kept_outside_of_the_context_or_unwanted(wanted):
+    maker = Maker()
+    with residuals.keep(wanted):
+        with residuals.keep(wanted):
+            maker(IMAGES)
+        maker(IMAGES)
+    assert maker.seen == (4 if wanted else 8)
+    maker(IMAGES)
+    assert maker.seen == (8 if wanted else 12)
+
+
+def test_more_images_than_the_memory_holds_are_computed_anew_and_stay_right(monkeypatch):
+    maker = Maker()
+    monkeypatch.setattr(residuals, "LIMIT", 2 * sum(stage[0].nbytes for stage in maker.compute(IMAGES)))
+    maker.seen = 0
+    with residuals.keep():
+        for _ in range(2):
+            assert same(maker(IMAGES), Maker().compute(IMAGES))
+    assert maker.seen == 4 + 2
+
+
+def test_what_scoring_has_kept_can_be_learned_from():
+    head = torch.ones(1, requires_grad=True)
+    maker = Maker()
+    with residuals.keep():
+        with torch.inference_mode():
+            maker(IMAGES)
+        (head * maker(IMAGES)[0] ** 2).sum().backward()
+    assert head.grad > 0
