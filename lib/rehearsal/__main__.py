@@ -5,11 +5,13 @@ settings or the stand-ins have changed; where one fails, the others run as far a
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,11 +23,11 @@ import psutil
 import yaml
 
 from lib import params, paths
-from lib.rehearsal import settings, stand_ins
+from lib.rehearsal import memory, settings, stand_ins
 from lib.training import staleness
 
 COLUMNS = ["stage", "seconds", "core_seconds", "peak_GiB", "made", "outcome"]
-QUICK = ("re_synthesizers", "more_fakes", "wiped_fakes", "fine_grained_frequency", "ablation_rows", "pel_ablations")
+QUICK = ("real_and_forged_faces", "more_fakes", "wiped_fakes", "ablation_rows", "pel_ablations")
 TABLE = paths.ROOT / "results" / "rehearsal.csv"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the messages of papermill
 
@@ -39,8 +41,9 @@ def rehearse(folder, stages, names=()):
     file = settings.write(folder)
     read = params.read("paper", file)
     stand_ins.make(folder / "stand_ins", read)
-    environment = {**os.environ, **stand_ins.hubs(folder / "stand_ins"), "DEEPFAKE_PARAMS": str(file),
-                   "DEEPFAKE_OUTPUTS": str(folder), "DEEPFAKE_SCALE": "paper", "PYTHONPATH": str(paths.ROOT),
+    environment = {**os.environ, **stand_ins.hubs(folder / "stand_ins"), **memory.environment(folder),
+                   "DEEPFAKE_PARAMS": str(file),
+                   "DEEPFAKE_OUTPUTS": str(folder), "DEEPFAKE_SCALE": "paper", "PYTHONPATH": os.pathsep.join([str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
                    "TQDM_DISABLE": "1"}  # fmt: skip
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     keys, rows = keys_of(stages, read.model_dump()), []
@@ -72,8 +75,23 @@ def run(name, stages, folder, environment):
         status = process.wait()
     peak, seconds = watch.end(), time.perf_counter() - began
     lines = [line for line in COLOURS.sub("", log.read_text(errors="replace")).splitlines() if line.strip()]
+    if name == "re_synthesizers" and status == 0:
+        share(folder / "checkpoints/re_synthesizer")
     outcome = "ok" if status == 0 else f"failed: {(lines or [f'ended with {status}'])[-1].strip()}"
-    return {"seconds": seconds, "core_seconds": core_seconds() - busy, "peak_GiB": peak / 2**30, "made": made(folder, when), "outcome": outcome}
+    return {
+        "seconds": seconds,
+        "core_seconds": core_seconds() - busy,
+        "peak_GiB": peak / 2**30,
+        "made": made(folder, when),
+        "outcome": outcome,
+    }
+
+
+def share(folder):
+    """Give SR+C and SR+D the weights of SR, after each has taken its own step: later stages then share their passes."""
+    for name in ("SR+C", "SR+D"):
+        copy = functools.partial(shutil.copyfile, folder / "SR.safetensors")
+        paths.replace(folder / f"{name}.safetensors", copy)
 
 
 def core_seconds():

@@ -71,7 +71,9 @@ def write_weights(folder, name):
     state = (torchvision.models.get_model(name) if torchvision_s else timm.create_model(name)).state_dict()
     if name == "vgg19":  # nobody reads its classifier, four fifths of the bytes
         state = {key: value for key, value in state.items() if key.startswith("features.")}
-    offered = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if torchvision_s else timm.get_pretrained_cfg(name)
+    offered = (
+        torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if torchvision_s else timm.get_pretrained_cfg(name)
+    )
     if not (model := getattr(offered, "hf_hub_id", None)):
         file = Path(cache["TORCH_HOME"], "hub/checkpoints", Path(offered.url).name)
         return paths.replace(file, functools.partial(torch.save, state))
@@ -164,7 +166,7 @@ def wild_deepfake(root):
             held_out.setdefault(share < layouts.VAL_SHARE, number)
             if len(held_out) == 2:
                 break
-        png = cv2.imencode(".png", cv2.resize(picture, (224, 224))[..., ::-1])[1].tobytes()
+        png = _png(cv2.resize(picture, (224, 224)))
         for part, number in (("test", 1), *(("train", number) for number in held_out.values())):
             file = root / f"{kind}_{part}" / f"{number}.tar.gz"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -177,10 +179,18 @@ def wild_deepfake(root):
 def images(root, sources, width, height=None, number=1):
     """Write so many images of each source, {folder: bundled source}: 00000.png, 00001.png, ..."""
     for folder, bundled in sources.items():
-        file = sorted((GENERATED / bundled).glob("*.png"))[0]
-        picture = coloured(image.read_image(file), width, height)
+        (root / folder).mkdir(parents=True, exist_ok=True)
         for index in range(number):
-            image.write_png(root / folder / f"{index:05d}.png", picture)
+            (root / folder / f"{index:05d}.png").write_bytes(_png_of(bundled, width, height))
+
+
+@functools.cache
+def _png_of(bundled, width, height):
+    return _png(coloured(image.read_image(sorted((GENERATED / bundled).glob("*.png"))[0]), width, height))
+
+
+def _png(picture):
+    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
 
 
 REAL, FAKE = {"CelebA-HQ": "CelebA-HQ"}, {"ProGAN": "ProGAN", "StyleGAN": "ProGAN"}
