@@ -1,4 +1,4 @@
-"""Every stage of dvc.yaml at `scale: paper` on stand-ins of the papers' data: `make rehearsal`, or `python -m lib.rehearsal`.
+"""Every stage of dvc.yaml at `scale: paper`, on stand-ins of data and weights: `make rehearsal`.
 
 Nothing is shrunk but the number of images and epochs. A stage that ended well is not run again unless its code, its
 settings or the stand-ins have changed; where one fails, the others run as far as their inputs exist.
@@ -41,10 +41,10 @@ def rehearse(folder, stages, names=()):
     file = settings.write(folder)
     read = params.read("paper", file)
     stand_ins.make(folder / "stand_ins", read)
+    found = [str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, **stand_ins.hubs(folder / "stand_ins"), **memory.environment(folder),
-                   "DEEPFAKE_PARAMS": str(file),
-                   "DEEPFAKE_OUTPUTS": str(folder), "DEEPFAKE_SCALE": "paper", "PYTHONPATH": os.pathsep.join([str(paths.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-                   "TQDM_DISABLE": "1"}  # fmt: skip
+                   "DEEPFAKE_PARAMS": str(file), "DEEPFAKE_OUTPUTS": str(folder), "DEEPFAKE_SCALE": "paper",
+                   "PYTHONPATH": os.pathsep.join(found), "TQDM_DISABLE": "1"}  # fmt: skip
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     keys, rows = keys_of(stages, read.model_dump()), []
     for name in names or stages:

@@ -1,4 +1,4 @@
-"""What spares the rehearsal's notebooks the same pass of a picture of 1024 pixels through the RDN: 20 seconds on two cores.
+"""What spares notebooks to pass a picture of 1024 pixels twice through the RDN, which takes 20 seconds on two cores.
 
 A picture that a notebook re-synthesizes again, with the same weights, comes out of its memory (`lib.bts.residuals`).
 """

@@ -1,4 +1,4 @@
-"""The settings of the rehearsal: params.yaml at scale paper, with fewer images and steps, and roots of the stand-ins."""
+"""The settings of the rehearsal: params.yaml at scale paper, with fewer images and epochs, of stand-ins."""
 
 import copy
 import re

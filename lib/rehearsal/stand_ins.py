@@ -48,8 +48,8 @@ def make(folder, params):
 def roots(folder):
     """Return {section of params.yaml: its keys under `paper:`}, with the root of each set."""
     root = lambda name: str(folder / name)
-    others = [{"layout": "WildDeepfake", "root": root("WildDeepfake"), "size": 224},
-              *({"layout": name, "root": root(name)} for name in ("Celeb-DF-v2", "DeepfakeDetection", "DFDC"))]  # fmt: skip
+    others = [{"layout": name, "root": root(name)} for name in ("Celeb-DF-v2", "DeepfakeDetection", "DFDC")]
+    others = [{"layout": "WildDeepfake", "root": root("WildDeepfake"), "size": 224}, *others]
     return {
         "data": {"forged": {"root": root("FaceForensics++")}, "generated": {"root": root("CelebA-HQ")},
                  "cross_forged": others},
@@ -71,9 +71,8 @@ def write_weights(folder, name):
     state = (torchvision.models.get_model(name) if torchvision_s else timm.create_model(name)).state_dict()
     if name == "vgg19":  # nobody reads its classifier, four fifths of the bytes
         state = {key: value for key, value in state.items() if key.startswith("features.")}
-    offered = (
-        torchvision.models.get_model_weights(name)["IMAGENET1K_V1"] if torchvision_s else timm.get_pretrained_cfg(name)
-    )
+    known = torchvision.models.get_model_weights if torchvision_s else timm.get_pretrained_cfg
+    offered = known(name)["IMAGENET1K_V1"] if torchvision_s else known(name)
     if not (model := getattr(offered, "hf_hub_id", None)):
         file = Path(cache["TORCH_HOME"], "hub/checkpoints", Path(offered.url).name)
         return paths.replace(file, functools.partial(torch.save, state))
@@ -93,7 +92,7 @@ def coloured(picture, width, height=None):
 
 @functools.cache
 def faces():
-    """Return (frame of an original, of a fake, where the fake is manipulated): (SIDE, SIDE, 3), the last (SIDE, SIDE)."""
+    """Return a frame of an original, one of its fake (SIDE, SIDE, 3), and where that is manipulated (SIDE, SIDE)."""
     fake = sorted((BUNDLED / "manipulated_sequences/NeuralTextures/c23/videos").glob("*.mp4"))[0]
     real = BUNDLED / f"original_sequences/youtube/c23/videos/{fake.stem[:3]}.mp4"
     mask = BUNDLED / f"manipulated_sequences/NeuralTextures/masks/videos/{fake.name}"

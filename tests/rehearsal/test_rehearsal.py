@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from lib import params, paths
+from lib import paths
 from lib.bts import residuals
 from lib.bts.re_synthesizer import RDN
 from lib.rehearsal import __main__ as rehearsal

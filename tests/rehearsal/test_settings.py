@@ -6,8 +6,9 @@ import yaml
 from lib import params, paths
 from lib.rehearsal import settings
 
-LESS = {"root", "counts", "frames_per_video", "validate_on", "limit", "prnu_images", "curve_images", "epochs", "workers",
-        "in_memory", "jpeg", "blur", "noise", "crop", "resize"}  # fmt: skip
+COUNTS = {"counts", "frames_per_video", "validate_on", "limit", "prnu_images", "curve_images", "epochs", "workers"}
+STRENGTHS = {"jpeg", "blur", "noise", "crop", "resize"}
+LESS = {*COUNTS, *STRENGTHS, "root", "in_memory"}
 
 
 def flat(value, name=""):

@@ -1,4 +1,4 @@
-"""lib.rehearsal.stand_ins: what the rehearsal reads passes every check, and the real loaders load the random weights."""
+"""lib.rehearsal.stand_ins: what the rehearsal reads passes every check, and real loaders load its weights."""
 
 import huggingface_hub
 import numpy as np
@@ -52,8 +52,8 @@ def test_pictures_have_the_papers_sizes_and_may_be_compared(paper):
     generated, size = layouts.images(paper.data.generated), paper.re_synthesizer.size
     others = further(paper.test_sets, paper.seed)
     assert set(others) == {"R", "A", "FFHQ", "StarGAN2"}
-    check.between({"data": (paper.data.generated, generated),
-                   **{name: (getattr(paper.test_sets, name), table) for name, table in others.items()}}, size)  # fmt: skip
+    tested = {name: (getattr(paper.test_sets, name), table) for name, table in others.items()}
+    check.between({"data": (paper.data.generated, generated), **tested}, size)
     assert all(check.look(table) == {name: ([side], False) for name, (_, _) in check.look(table).items()}
                for side, table in ((1024, generated), (1024, others["FFHQ"]), (256, others["StarGAN2"])))  # fmt: skip
     for scene in (paper.scenes.bedroom, paper.scenes.church):
