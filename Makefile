@@ -13,7 +13,7 @@ CORES_A_LANE = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + $(LANES) - 1) 
 BTS_LANE := re_synthesis residual_detectors beyond_the_spectrum_results cross_training
 PEL_LANE := progressive_enhancement pel_results pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds repro-all gpu notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds repro-all gpu rehearsal notebooks lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -60,6 +60,10 @@ gpu: data ## what a GPU makes of it all, into results/gpu/; DEVICE=cpu QUICK=1 t
 	python -m lib.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE)) $(if $(QUICK),--quick) \
 		$(if $(VIDEOS),--videos $(VIDEOS)) $(if $(IMAGES),--images $(IMAGES))
 
+rehearsal: data ## every stage at the paper's scale on stand-ins, and what the full data would take; QUICK=1: five minutes
+	python -m lib.rehearsal $(if $(QUICK),--quick)
+	python -m lib.rehearsal.costs
+
 notebooks: repro ## write the outputs of the last run back into notebooks/
 	python -m lib.notebooks
 	dvc commit --force
@@ -69,7 +73,7 @@ lock: ## requirements.txt -> requirements.lock and environment.yml
 	.lock/bin/pip freeze --exclude-editable > requirements.lock && rm -rf .lock
 
 clean: ## remove all that a run makes, and keep the data
-	rm -rf faces wiped checkpoints .unfinished .landmarks .smoke .dvc/cache
+	rm -rf faces wiped checkpoints .unfinished .landmarks .smoke .rehearsal .dvc/cache
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or 3.12 on the PATH (or: make PYTHON=/path/to/python3.11)"; exit 1; }
