@@ -11,12 +11,16 @@ import dataclasses
 
 import pandas as pd
 
+from lib import paths
 from lib.params import ParamsError, read
 from lib.rehearsal import cpu
 from lib.rehearsal.counting import KINDS, Gpu
 from lib.rehearsal.ledger import CORES, LIMITS, SUMS, Costs
 from lib.rehearsal.networks import counted
 from lib.rehearsal.notebooks import STAGES
+
+FILE = paths.ROOT / "results" / "costs.csv"
+PAGE = ["stage", "hours, 1 GPU", "hours, 8 GPUs", "core-hours", "disk GB", "GPU GiB", "RAM GiB"]  # of docs/cluster.md
 
 
 def rows(params, gpu=None, works=None, seconds=None):
@@ -85,6 +89,8 @@ def main(arguments=None):
         if given.measure:
             print(cpu.measure().to_string(index=False))
         found = (rows if given.rows else table)(read("paper"), gpu)
+        if gpu == default and not given.rows:
+            paths.replace(FILE, lambda file: found.to_csv(file, index=False, float_format="%.3g"))
     except (ParamsError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     peaks = ", ".join(f"{peak:g} {kind}" for peak, kind in zip(gpu.tflops, KINDS, strict=True))

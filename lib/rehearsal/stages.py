@@ -130,7 +130,8 @@ def bts_detector(costs, stage, where, name, source, data_set, size, generators, 
              "+P": (test * generators, 0), **others}  # fmt: skip
     if entry.loss is None:
         few = min(params.bts_detectors.prnu_images or learn, learn // 2)
-        once = learner(costs, stage, f"{what}, learning", name, learn, 2 * few + min(2 * few, check), cost)
+        vectors = min(2 * params.bts_detectors.svm_images or learn, learn)
+        once = learner(costs, stage, f"{what}, learning", name, learn, 2 * few + min(2 * few, check), vectors, cost)
         for test_name, (seen, native) in tests.items():
             costs.cpu(stage, f"{what}, {test_name}", seen * (once + costs.reading(native or size)[0]))
         costs.cpu(stage, f"{what}, curves", own * points * (once + cost["curve"]))
@@ -144,15 +145,18 @@ def bts_detector(costs, stage, where, name, source, data_set, size, generators, 
     costs.score(stage, f"{what}, curves", name, own, size, pixels, extra=cost["curve"], times=points)
 
 
-def learner(costs, stage, what, name, learn, tried, cost):
-    """Add the learning of a detector without epochs, and return the core-seconds in which it scores an image."""
+def learner(costs, stage, what, name, learn, tried, vectors, cost):
+    """Add the learning of a detector without epochs, and return the core-seconds in which it scores an image.
+
+    learn: images that it learns from; tried: those on which PRNU chooses; vectors: those of the 1D spectrum's machine.
+    """
     if name == "PRNU":
         seconds = tried * (cost["PRNU grid"] + cost["read"]) + learn * (cost["PRNU"] + cost["read"])
         costs.cpu(stage, what, seconds, trainings=1)
         return cost["PRNU"]
     if name == "1D-Spectrum":  # its machine takes one core, and the square of the number of images
-        costs.cpu(stage, f"{what}, spectra", learn * (cost["1D spectrum"] + cost["read"]))
-        costs.cpu(stage, what, costs.seconds["support vectors"] * (learn / cpu.SPECTRA) ** 2, cores=1, trainings=1)
+        costs.cpu(stage, f"{what}, spectra", vectors * (cost["1D spectrum"] + cost["read"]))
+        costs.cpu(stage, what, costs.seconds["support vectors"] * (vectors / cpu.SPECTRA) ** 2, cores=1, trainings=1)
         return cost["1D spectrum"]
     raise ParamsError(f"detector {name} learns without epochs: add what it takes to lib.rehearsal.stages.learner")
 
