@@ -94,7 +94,7 @@ def main():
         check.between({"data.generated": (params.data.generated, table)}, settings.size)
         for name, history in train_all(settings, table, params.seed, threads=params.machine.threads).items():
             print(f"{name}: loss {history['val_loss'].min():.4f} on photographs of other people")
-    except (ParamsError, FileNotFoundError) as error:
+    except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
 
 

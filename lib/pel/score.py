@@ -95,3 +95,5 @@ if __name__ == "__main__":
         main()
     except ParamsError as error:
         raise SystemExit(f"params.yaml: {error}") from None
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
