@@ -8,8 +8,7 @@ export DVC_NO_ANALYTICS := 1
 SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke OMP_WAIT_POLICY=passive
 smoke = set -e; for module in $(1); do $(SMOKE) python -m lib.$$module; done
 
-LANES ?= $(if $(shell command -v nvidia-smi),1,2)# 2: both papers side by side, each on half of the cores
-CORES_A_LANE = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + $(LANES) - 1) / $(LANES) )))
+LANES ?= $(if $(shell command -v nvidia-smi),1,2)# 2: the stages of both papers run side by side
 BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors residual_detectors beyond_the_spectrum_results \
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
@@ -22,7 +21,6 @@ repro: data
 	dvc repro
 	python -m lib.evaluation.report
 
-bts-lane pel-lane bts-smoke pel-smoke: export LOKY_MAX_CPU_COUNT = $(CORES_A_LANE)
 bts-lane pel-lane bts-smoke pel-smoke: export OMP_WAIT_POLICY = passive# threads that wait leave the core to the other lane
 bts-lane:
 	dvc --wait-for-lock repro --single-item $(BTS_LANE)
