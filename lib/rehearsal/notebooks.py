@@ -28,8 +28,8 @@ def re_synthesis_notebook(costs, stage):
 
 
 def residuals_notebook(costs, stage):
-    test, generators = pictures(costs.params)
-    on_cpu(costs, stage, "residuals of all test pictures", "SR", test * (1 + generators))
+    (test, generators), size = pictures(costs.params), costs.params.re_synthesizer.size
+    costs.score(stage, "residuals of all test pictures", "SR", test * (1 + generators), size, at_once=1)
 
 
 def results_notebook(costs, stage):
