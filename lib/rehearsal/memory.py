@@ -3,12 +3,15 @@
 A picture that a notebook re-synthesizes again, with the same weights, comes out of its memory (`lib.bts.residuals`).
 """
 
+import contextlib
+
 import torch
 
 from lib import paths
 from lib.bts import residuals
 from lib.bts.re_synthesizer import RDN
 
+UNTIL_THE_END = contextlib.ExitStack()
 STARTUP = f"from {__name__} import keep\n\nkeep()\n"
 
 
@@ -30,4 +33,4 @@ def keep():
         return residuals.remembered(made, low_res, *network.state_dict().values())[0]
 
     RDN.forward = forward
-    residuals.keep().__enter__()
+    UNTIL_THE_END.enter_context(residuals.keep())

@@ -154,7 +154,9 @@ APART = """
     try:
         processes.accelerator("rdn", 8)
     except RuntimeError as error:
-        print('[{{"told": "%s"}}]' % error)
+        print('[{{"told": "%s"}}]' % error, flush=True)
+    import torch
+    torch.distributed.destroy_process_group()  # or its threads may abort a process that ends before the other
 """
 
 
