@@ -33,11 +33,11 @@ pel-smoke:
 
 test: data
 	ruff check lib tests && ruff format --check lib tests
-	pytest --numprocesses auto --dist worksteal tests
+	pytest --numprocesses auto --maxprocesses 4 --dist worksteal tests
 	rm -rf .smoke
 	$(SMOKE) python -m lib.data.faces
 	$(MAKE) --no-print-directory --jobs $(LANES) bts-smoke pel-smoke # what the notebooks read
-	$(SMOKE) pytest --numprocesses auto --dist loadfile --nbval-lax --nbval-cell-timeout=900 \
+	$(SMOKE) pytest --numprocesses auto --maxprocesses 4 --dist loadfile --nbval-lax --nbval-cell-timeout=900 \
 		$(filter-out notebooks/00%,$(sort $(wildcard notebooks/*.ipynb))) notebooks/00_start_here.ipynb
 
 lab: data
