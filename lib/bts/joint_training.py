@@ -90,10 +90,6 @@ class Comparison:
         of all other generators instead; P_...: with the fakes of the source after +P.
         re_synthesizer_change, detector_change: the largest change of a weight since "start"; minutes: of the training.
         """
-        with residuals.keep(self.residual_detectors.in_memory):
-            return self._run()
-
-    def _run(self):
         first, history = self.start()
         tests = self.tests()
         photographs = FaceImages(sets.rows(self.table, "val", 0), self.size)
@@ -166,13 +162,14 @@ def main(arguments=None):
         preflight.stop(params)
         data_set, sections = params.data.generated, (params.re_synthesizer, params.residual_detectors)
         table = layouts.images(data_set, params.seed, params.re_synthesizer.limit)
-        for seed in seeds:  # all start from one re-synthesizer; a seed sets the detectors, the order and Omega
-            rows = Comparison(*sections, params.joint_training, table, sets.sources(table)[0], seed).run()
-            rows = rows.assign(scale=params.scale, data=data_set.root)
-            write(rows[[*KEYS, *(column for column in rows if column not in KEYS)]])
-            for row in rows.to_dict("records"):
-                print(f"seed {seed}, {row['variant']}: PSNR {row['psnr']:.3f} dB, loss {row['loss']:.5f}, "
-                      f"accuracy {row['raw_accuracy']:.3f}, {row['minutes']:.1f} minutes")  # fmt: skip
+        with residuals.keep(params.residual_detectors.in_memory):
+            for seed in seeds:  # all start from one re-synthesizer; a seed sets the detectors, the order and Omega
+                rows = Comparison(*sections, params.joint_training, table, sets.sources(table)[0], seed).run()
+                rows = rows.assign(scale=params.scale, data=data_set.root)
+                write(rows[[*KEYS, *(column for column in rows if column not in KEYS)]])
+                for row in rows.to_dict("records"):
+                    print(f"seed {seed}, {row['variant']}: PSNR {row['psnr']:.3f} dB, loss {row['loss']:.5f}, "
+                          f"accuracy {row['raw_accuracy']:.3f}, {row['minutes']:.1f} minutes")  # fmt: skip
     except (ParamsError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
 

@@ -1,15 +1,10 @@
-"""lib.training.fit: a training that was killed, repeated or spread over processes must end where a plain one ends."""
+"""lib.training.fit: a training that was killed or repeated must end where a plain one ends."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 import types
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -22,76 +17,8 @@ from lib.training import checkpoints
 from lib.training.device import seed_everything
 from lib.training.fit import fit, learning_rate_factor
 
-ALONE = (sys.executable,)
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-PROGRAM = """
-    import dataclasses, os, sys, time
-    import torch
-    from lib.bts.re_synthesizer import RDN
-    from lib.training.device import seed_everything
-    from lib.training.fit import fit, learning_rate_factor
 
-    class Pictures(torch.utils.data.Dataset):
-        def __len__(self): return 16
-        def __getitem__(self, index):
-            time.sleep({pause})
-            return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))
-
-    @dataclasses.dataclass
-    class Settings:
-        epochs: int = 3
-        batch_size: int = 8
-        learning_rate: float = 1e-3
-
-    def loss(model, high_res):
-        low_res = torch.nn.functional.avg_pool2d(high_res, 4)
-        return (model(low_res) - high_res).abs().mean()
-
-    seed_everything(1)
-    model = RDN(num_features=8, growth_rate=8, num_blocks=2, num_layers=2)
-    validated = []
-
-    def validate(model):
-        validated.append(float(loss(model.cpu(), Pictures()[99][None]).detach()))
-        if len(validated) == int(os.environ.get("END_IN_EPOCH", 0)):
-            os._exit(1)
-        return {{"val_loss": validated[-1]}}
-
-    code = {{"code": ("lib.bts.re_synthesizer",)}}
-    history = fit(model, loss, Pictures(), Settings(), "rdn", seed=1, depends_on=code, validate=validate,
-                  monitor="val_loss", mode="min")
-    print(history.to_json(orient="records"))
-"""
-
-
-def start(folder, pause=0.0, launcher=ALONE, program=PROGRAM, gpu=False):
-    file = folder / "program.py"
-    file.write_text(textwrap.dedent(program.format(pause=pause)))
-    environment = {
-        **os.environ,
-        "DEEPFAKE_OUTPUTS": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(map(str, (paths.ROOT, Path(__file__).parent))),
-        **({} if gpu else {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}),
-    }
-    return subprocess.Popen(
-        [*launcher, str(file)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return json.JSONDecoder().raw_decode(out, out.index("[{"))[0]  # two processes may write on one line
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return finish(start(folder)), load_file(folder / "checkpoints/rdn.safetensors")
-
-
-def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(tmp_path, undisturbed):
+def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(tmp_path, undisturbed, start, finish):
     process = start(tmp_path, pause=0.05)
     state = tmp_path / ".unfinished/rdn.pt"
     deadline = time.time() + 60
@@ -105,152 +32,6 @@ def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(
     assert history == undisturbed[0]
     assert all(torch.equal(weights[key], value) for key, value in undisturbed[1].items())
     assert not state.exists()
-
-
-def test_two_processes_follow_the_loss_curve_of_one_with_twice_the_batch_each(tmp_path, undisturbed):
-    launcher = (
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-    )
-    history = finish(start(tmp_path, launcher=launcher))
-    for ours, alone in zip(history, undisturbed[0], strict=True):
-        assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
-        assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
-
-
-def test_a_training_goes_on_with_another_number_of_processes_as_one_process_would(tmp_path, undisturbed, monkeypatch):
-    changes = {"fewer": (TORCHRUN, ALONE), "more": (ALONE, TORCHRUN)}
-    for name in changes:
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("END_IN_EPOCH", "2")
-    for process in [start(tmp_path / name, launcher=first) for name, (first, _) in changes.items()]:
-        assert process.wait(timeout=120) != 0
-    states = [torch.load(tmp_path / name / ".unfinished/rdn.pt", weights_only=True) for name in changes]
-    assert [state["epoch"] for state in states] == [1, 1]
-    monkeypatch.delenv("END_IN_EPOCH")
-    for process in [start(tmp_path / name, launcher=then) for name, (_, then) in changes.items()]:
-        for ours, alone in zip(finish(process), undisturbed[0], strict=True):
-            assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-5)
-            assert ours["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
-
-
-APART = """
-    import os
-    os.environ["DEEPFAKE_OUTPUTS"] += os.environ["RANK"]
-    from lib.training import processes
-    processes.SEEN_WITHIN = 0.5
-    try:
-        processes.accelerator("rdn", 8)
-    except RuntimeError as error:
-        print('[{{"told": "%s"}}]' % error, flush=True)
-    import torch
-    torch.distributed.destroy_process_group()  # or its threads may abort a process that ends before the other
-"""
-
-
-def test_machines_that_do_not_share_a_disk_are_told_before_they_train_for_days(tmp_path):
-    assert "let DEEPFAKE_OUTPUTS name one on a disk that they share" in finish(
-        start(tmp_path, launcher=TORCHRUN, program=APART))[0]["told"]  # fmt: skip
-
-
-def test_processes_wait_for_a_long_validation_and_a_batch_that_they_cannot_share_is_one_line(outputs, monkeypatch):
-    given = {}
-    several = lambda **options: given.update(options) or types.SimpleNamespace(num_processes=8)
-    monkeypatch.setattr("accelerate.Accelerator", several)
-    with pytest.raises(ValueError, match="^line: batch_size 4 is not shared .* 8 processes; start one of 1, 2, 4$"):
-        train_line()
-    assert given["kwargs_handlers"][0].timeout.days >= 1
-
-
-class Faces(torch.utils.data.Dataset):
-    """Noise in double precision; what is called fake is brighter."""
-
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, index):
-        rgb = torch.rand(3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(index))
-        return {"rgb": rgb * (0.8 + 0.1 * (index % 2)), "label": torch.tensor(index % 2, dtype=torch.float64)}
-
-
-def cross_entropy(model, batch):
-    return torch.nn.functional.binary_cross_entropy_with_logits(model(batch["rgb"]), batch["label"])
-
-
-def validate_on_others(model):
-    others = torch.utils.data.default_collate([Faces()[index] for index in range(8, 16)])
-    device = next(model.parameters()).device
-    with torch.no_grad():
-        return {"val_loss": cross_entropy(model, {key: value.to(device) for key, value in others.items()}).item()}
-
-
-def train_pel(name="pel", prepare=lambda model: None):
-    """Train a PEL with Adam, in double precision: Adam enlarges the rounding errors of gradients that should be 0."""
-    seed_everything(1)
-    model = network.PEL("tf_efficientnet_lite0", pretrained=False, drop_rate=0).double()
-    prepare(model)
-    settings = Settings(epochs=3, batch_size=8, learning_rate=1e-3)
-    history = fit(model, cross_entropy, Faces(), settings, name, seed=1, depends_on={"code": ("lib.pel.network",)},
-                  validate=validate_on_others, monitor="val_loss", mode="min")  # fmt: skip
-    return history[["loss", "val_loss"]]
-
-
-def normalise_by_halves(model):
-    """Let each batch norm see the halves of a batch apart, as two processes do; only the first is remembered."""
-
-    def halved(norm, whole):
-        def forward(x):
-            if not norm.training:
-                return whole(x)
-            first, second = x.chunk(2)
-            first, norm.momentum, momentum = whole(first), 0.0, norm.momentum
-            second, norm.momentum = whole(second), momentum
-            return torch.cat([first, second])
-
-        return forward
-
-    for norm in model.modules():
-        if isinstance(norm, torch.nn.BatchNorm2d):
-            norm.forward = halved(norm, norm.forward)
-
-
-ONE = """
-    from test_fit import normalise_by_halves, train_pel
-    halves = train_pel("halves", normalise_by_halves).add_prefix("halves_")
-    print(train_pel().join(halves).to_json(orient="records"))
-"""
-MORE = "import test_fit\nprint(test_fit.train_pel().to_json(orient='records'))"
-
-
-@pytest.fixture(scope="module")
-def one(tmp_path_factory):
-    """The curves of one process that trains a PEL on a CPU: as usual, and with batch norm over halves of a batch."""
-    return pd.DataFrame(finish(start(tmp_path_factory.mktemp("one"), program=ONE)))
-
-
-def test_two_processes_of_torchrun_differ_from_one_by_their_batch_norm_and_by_nothing_else(tmp_path, one):
-    two = pd.DataFrame(finish(start(tmp_path, program=MORE, launcher=TORCHRUN)))
-    for curve in ("loss", "val_loss"):
-        assert (two[curve] - one[f"halves_{curve}"]).abs().max() < 1e-6
-        assert (two[curve] - one[curve]).abs().max() > 1e-3
-
-
-@pytest.mark.gpu
-def test_a_gpu_follows_the_curve_of_the_cpu(tmp_path, one):
-    gpu = pd.DataFrame(finish(start(tmp_path, program=MORE, gpu=True)))
-    assert (gpu["loss"] - one["loss"]).abs().max() < 1e-2  # the kernels of the noise block add up in single precision
 
 
 @dataclass
@@ -290,6 +71,15 @@ def linear():
 def train_line(loss=squared, settings=None, **more):
     """Train a line, or load it; more: other arguments of `fit` than PLAIN."""
     return fit(linear(), loss, Numbers(), settings or Settings(), "line", **PLAIN | more)
+
+
+def test_processes_wait_for_a_long_validation_and_a_batch_that_they_cannot_share_is_one_line(outputs, monkeypatch):
+    given = {}
+    several = lambda **options: given.update(options) or types.SimpleNamespace(num_processes=8)
+    monkeypatch.setattr("accelerate.Accelerator", several)
+    with pytest.raises(ValueError, match="^line: batch_size 4 is not shared .* 8 processes; start one of 1, 2, 4$"):
+        train_line()
+    assert given["kwargs_handlers"][0].timeout.days >= 1
 
 
 def test_the_best_epoch_is_kept_not_the_last(outputs):
