@@ -1,7 +1,9 @@
 """Stand-ins of all that `scale: paper` needs: tiny data sets in the official layouts, weights in the hubs' caches.
 
 The pictures are the bundled faces, enlarged and coloured. A data set has two different ones, a photograph and a fake,
-under as many names as its splits need: what was computed of one serves for the others. The weights are random.
+under as many names as its splits need: what was computed of one serves for the others. Only the scenes have more,
+because batch norm over two maps of one place, as stage 5 leaves of 256 pixels, lets the gradients grow without bound.
+The weights are random.
 """
 
 import functools
@@ -175,17 +177,17 @@ def wild_deepfake(root):
                 archive.addfile(member, io.BytesIO(png))
 
 
-def images(root, sources, width, height=None, number=1):
-    """Write so many images of each source, {folder: bundled source}: 00000.png, 00001.png, ..."""
+def images(root, sources, width, height=None, number=1, different=False):
+    """Write so many images of each source, {folder: bundled source}: 00000.png, 00001.png, ...; all the same or not."""
     for folder, bundled in sources.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for index in range(number):
-            (root / folder / f"{index:05d}.png").write_bytes(_png_of(bundled, width, height))
+            (root / folder / f"{index:05d}.png").write_bytes(_png_of(bundled, different * index, width, height))
 
 
 @functools.cache
-def _png_of(bundled, width, height):
-    return _png(coloured(image.read_image(sorted((GENERATED / bundled).glob("*.png"))[0]), width, height))
+def _png_of(bundled, index, width, height):
+    return _png(coloured(image.read_image(sorted((GENERATED / bundled).glob("*.png"))[index]), width, height))
 
 
 def _png(picture):
@@ -198,8 +200,8 @@ STYLEGANS = dict.fromkeys(("StyleGAN", "StyleGAN2-0.5", "StyleGAN2-1.0"), "ProGA
 
 def scene(root):
     """LSUN: photographs that are no squares, and fakes that are."""
-    images(root, {"real": "CelebA-HQ"}, *LSUN[::-1], number=3)
-    images(root, {"fake": "ProGAN"}, 256, number=3)
+    images(root, {"real": "CelebA-HQ"}, *LSUN[::-1], number=6, different=True)
+    images(root, {"fake": "ProGAN"}, 256, number=6, different=True)
 
 
 SETS = {
