@@ -16,6 +16,7 @@ from lib.heatmaps import heatmap
 from lib.pel.network import PEL
 from lib.rivals.meso_net import MesoNet
 from lib.training import checkpoints
+from lib.training.device import device
 
 RDN = {"num_features": 8, "growth_rate": 4, "num_blocks": 1, "num_layers": 1, "factor": 4}
 SIZE = 64
@@ -154,6 +155,15 @@ def test_the_network_sees_the_face_as_it_was_cut_in_training(folder):
     result = lib_detect.score(folder / "good.png")
     box = BrightSquare().detect(picture())[0][0]
     assert np.array_equal(result.crop, cut.crop_square(picture(), box, 1.3, SIZE))
+
+
+@pytest.mark.parametrize("name", lib_detect.DETECTORS)
+def test_the_network_is_given_the_values_that_it_learned_from(folder, name):
+    result = lib_detect.score(folder / "good.png", detector=name)
+    rgb = torch.from_numpy(result.crop).permute(2, 0, 1)[None].float() / 255  # as lib.data.items gives them
+    with torch.no_grad():
+        wanted = lib_detect.load(name).probability(rgb.to(device()))
+    assert result.score == pytest.approx(wanted.item(), abs=1e-6)
 
 
 def test_an_image_on_its_side_is_turned_upright_first(tmp_path):

@@ -3,7 +3,9 @@ import pytest
 import torch
 import torchvision
 
-from lib.bts.perceptual import CHANNELS, Perceptual, re_synthesis_loss
+from lib.bts.degradations import TASKS
+from lib.bts.perceptual import CHANNELS, Perceptual, equations, re_synthesis_loss
+from lib.bts.re_synthesizer import RDN, box_mean, rdn_options
 
 WEIGHTS = [1, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1]
 
@@ -62,6 +64,19 @@ def test_the_released_loss_is_that_of_train_sr(lite0):
     squares = [np.square(a.numpy() - b.numpy()).mean() for a, b in zip(lite0(rgb), lite0(output), strict=True)]
     wanted = np.abs(rgb.numpy() - output.numpy()).mean() + 0.2 * np.dot(WEIGHTS[1:], squares)
     assert re_synthesis_loss(lite0, rgb, output, WEIGHTS, "released")["loss"].item() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["paper", "released"])
+def test_a_re_synthesizer_learns_from_the_loss_that_params_yaml_names_and_to_undo_omega(lite0, gan_settings, kind):
+    settings = gan_settings.re_synthesizer.replace(loss=kind, stage_weights=WEIGHTS)
+    model, batch = RDN(**rdn_options(settings)), {"rgb": torch.rand(2, 3, 32, 32)}
+    first, third = equations(lite0, TASKS["D"], settings)
+    torch.manual_seed(0)
+    output = model(TASKS["D"](box_mean(batch["rgb"]), torch.default_generator))
+    by_hand = re_synthesis_loss(lite0, batch["rgb"], output, WEIGHTS, kind)
+    for equation, wanted in ((first, by_hand["pixel"]), (lambda *given: third(*given)["loss"], by_hand["loss"])):
+        torch.manual_seed(0)
+        torch.testing.assert_close(equation(model, batch), wanted)
 
 
 def test_a_perfect_re_synthesis_has_no_loss(lite0):

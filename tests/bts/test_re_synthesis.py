@@ -70,6 +70,18 @@ def test_an_epoch_ends_with_a_few_photographs_always_the_same_not_with_thousands
     assert set(seen[0]) <= set(sets.rows(gan_table, "val", 0)["path"])
 
 
+def test_the_epoch_that_explains_other_photographs_best_is_kept(settings, gan_table, monkeypatch):
+    losses, seen = iter([0.3, 0.1, 0.2]), []
+
+    def measured(model, *given):
+        seen.append(model.output.weight.detach().cpu().clone())
+        return dict.fromkeys(("loss", "pixel", "stages"), next(losses))
+
+    monkeypatch.setattr(re_synthesis, "reconstruction", measured)
+    model, _ = re_synthesis.train(settings.replace(pixel_epochs=0, epochs=3), gan_table, "SR", 0)
+    assert [torch.equal(model.output.weight.detach().cpu(), weight) for weight in seen] == [False, True, False]
+
+
 def test_no_loader_of_videos_no_rival_and_no_command_line_decides_about_a_re_synthesizer():
     files = {file.relative_to(paths.ROOT / "lib").as_posix() for file in staleness.sources(*re_synthesis.CODE)}
     assert files == {

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from lib import detectors, params, paths
@@ -90,6 +91,23 @@ def test_a_further_test_set_is_scored_as_soon_as_its_folder_is_there(gan_setting
     }
     assert set(names["R"]["label"]) == {1}
     assert "A" not in names
+
+
+def test_every_test_is_of_test_images_alone_but_for_the_validation_images_of_val(gan_settings, gan_table):
+    further, seen = {"R": gan_table, "FFHQ": gan_table}, {}
+    for name, rows, items in testing.tests(gan_table, further, "ProGAN", 32, gan_settings.bts_detectors, 0, {}):
+        seen[name] = set(rows["split"])
+        assert getattr(items, "images", items).paths == rows["path"].tolist(), "the images of the rows"
+    assert seen.pop("val") == {"val"}
+    assert {"raw", "R", "FFHQ", "jpeg 50", "noise 4"} <= set(seen)
+    assert set.union(*seen.values()) == {"test"}
+
+
+def test_robustness_curves_change_photographs_as_they_change_fakes(gan_settings, gan_table):
+    all_tests = testing.tests(gan_table, {}, "ProGAN", 32, gan_settings.bts_detectors, 0, {})
+    items = {name: items for name, _, items in all_tests}["noise 4"]
+    same = [torch.equal(changed["rgb"], whole["rgb"]) for changed, whole in zip(items, items.images, strict=True)]
+    assert len(same) > 4 and not any(same)
 
 
 def test_scenes_fill_table_3_from_real_and_fake_folders_and_a_missing_one_is_named(

@@ -43,6 +43,26 @@ def test_a_cell_of_table_1_is_the_accuracy_over_its_fakes_and_the_photographs_of
     assert set(tables.TABLE2) == set(paper) - {"detector", "S", "avg"}
 
 
+def test_no_validation_image_counts_in_a_table_or_a_claim(scored):
+    turned = {}
+    for key, frame in scored.items():
+        column = "Avg" if "Avg" in frame else "score"
+        turned[key] = frame.assign(**{column: frame[column].where(frame["test"] != "val", 1 - frame[column])})
+    one, other = (tables.measure(each, 2) for each in (scored, turned))
+    for columns in (tables.TABLE1, tables.TABLE2):
+        pd.testing.assert_frame_equal(tables.arrange(one, columns), tables.arrange(other, columns))
+    cells = (("Ours (Avg)", "SR"), ["P_raw"]), (("DCT-2d", "/"), ["P_raw"])
+    assert tables.contrast(scored, tables.TABLE1, *cells, 20) == tables.contrast(turned, tables.TABLE1, *cells, 20)
+
+
+def test_the_generator_of_a_cell_is_the_one_that_was_learned_or_the_unknown_one():
+    frame = scores({"raw": 1})
+    blind = {("DCT-2d", "ProGAN"): frame.assign(score=frame["score"].where(frame["method"] != "StyleGAN", 0.1))}
+    (row,) = tables.arrange(tables.measure(blind, 2), tables.TABLE1).to_dict("records")
+    assert (row["P_raw"], row["PtoS_raw"]) == (100, 50)
+    assert not {"S_raw", "StoP_raw"} & set(row), "nothing was learned from StyleGAN"
+
+
 def test_a_test_that_was_not_scored_leaves_its_cells_empty_and_the_average_too(scored):
     lacking = {key: frame[frame["test"] != "R"] for key, frame in scored.items()}
     table = tables.arrange(tables.measure(lacking, 50), tables.TABLE1)

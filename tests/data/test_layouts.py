@@ -202,6 +202,11 @@ def test_a_folder_without_images_is_named(tmp_path):
         layouts.videos(DataSet(layout="folders", root=str(tmp_path)))
 
 
+def test_a_fifth_of_the_people_is_tested_and_a_tenth_of_the_others_chooses_the_epoch():
+    splits = pd.Series([layouts.split_of(f"{person:05}", 0) for person in range(20_000)]).value_counts(normalize=True)
+    assert splits.to_dict() == pytest.approx({"train": 0.72, "test": 0.2, "val": 0.08}, abs=0.01)
+
+
 def test_an_identity_in_two_splits_is_named():
     table = pd.DataFrame({"identity": ["a", "b", "b"], "video": ["1", "2", "3"], "split": ["train", "train", "test"]})
     with pytest.raises(ValueError, match="identity b is in more than one split: test, train"):

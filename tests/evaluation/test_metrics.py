@@ -164,6 +164,15 @@ def test_the_same_seed_gives_the_same_interval():
     assert metrics(table, scores, n_bootstrap=50) == metrics(table, scores, n_bootstrap=50)
 
 
+def test_the_share_of_fakes_is_no_luck_of_the_people():
+    real = pd.DataFrame({"label": 0, "identity": np.repeat([f"r{person}" for person in range(10)], 10)})
+    fake = pd.DataFrame({"label": 1, "identity": [f"f{person}" for person in range(100)]})
+    table = pd.concat([real, fake], ignore_index=True).assign(method="any", video="any")
+    result = metrics(table, np.full(200, 0.9), "frame", n_bootstrap=50)
+    for end in ("", "_low", "_high"):
+        assert result[f"frame_accuracy{end}"] == pytest.approx(0.5)
+
+
 def test_one_person_of_a_class_leaves_the_number_without_interval():
     table = pd.DataFrame({"label": [0, 0, 1], "method": list("aab"), "video": list("xyz"), "identity": list("xyz")})
     result = metrics(table, [0.1, 0.2, 0.9], n_bootstrap=100)

@@ -42,6 +42,33 @@ def test_a_named_data_set_fills_its_cells_of_table_2_and_a_missing_one_shows_as_
     assert ours["t1_auc (paper)"] == "0.6049" and ours["t1_auc (ours)"]
 
 
+def test_tables_1_and_2_are_made_of_unchanged_test_faces_of_their_own_sets():
+    sets = ("FF++(HQ)", "WildDeepfake", "CelebDF")
+    own = pd.concat([scored("PEL", "FF++(HQ)", test, seed=i) for i, test in enumerate(sets)])
+    changed = own.assign(test=robustness_test("Gaussian blur", 7), score=1 - own["score"])
+    foreign = own[own["test"] == "CelebDF"].assign(test="mine", score=0.5)
+    for table, cells in ((tables.table1, {"HQ_acc", "HQ_auc"}),
+                         (tables.table2, {"t1_auc", "t1_eer", "CelebDF_auc", "CelebDF_eer"})):  # fmt: skip
+        alone, among_others = table(own), table(pd.concat([own, changed, foreign]))
+        pd.testing.assert_frame_equal(alone, among_others)
+        measured = {column for column in alone if alone[column].dtype == float}
+        assert {column for column in measured if not column.endswith(("_low", "_high"))} == cells
+
+
+def test_table_3_changes_faces_as_much_as_its_text_says():
+    line, colour = np.zeros((64, 64, 3), np.uint8), np.full((256, 256, 3), 128, np.uint8)
+    line[:, 32], colour[0, 0] = 255, (100, 128, 129)
+    changed = {}
+    for name, step in tables.CHOSEN.items():
+        change, strengths = perturb.PEL_TABLE3[name]
+        picture = line if name == "Gaussian blur" else colour
+        changed[name] = change(picture, strengths[step], np.random.default_rng(0)).astype(float)
+    assert (changed["Gaussian noise"] / 255).var() == pytest.approx(0.001, rel=0.03)
+    assert (changed["Salt & Pepper"] != colour).all(-1).mean() == pytest.approx(0.05, abs=0.003)
+    weights = np.exp(-(np.arange(-3, 4) ** 2) / (2 * (7 / 6) ** 2))
+    np.testing.assert_allclose(changed["Gaussian blur"][32, 28:37, 0], [0, *(255 * weights / weights.sum()), 0], atol=1)
+
+
 def robust(network="PEL", fakes_only=False):
     unchanged = scored(network, "FF++(LQ)", "FF++(LQ)")
     parts = [unchanged]

@@ -46,6 +46,11 @@ def test_each_detector_is_made_by_its_name_the_same_for_the_same_seed_and_again_
     assert scores.shape == (2,) and scores.min() >= 0 and scores.max() <= 1
 
 
+def test_another_seed_starts_from_another_network(face_settings):
+    first, other = (detectors.entry("MesoNet").make(seed, 64, **sections(face_settings))[0] for seed in (3, 4))
+    assert not torch.equal(first.classifier[2].weight, other.classifier[2].weight)
+
+
 def test_an_unknown_detector_is_named_with_those_there_are():
     with pytest.raises(ValueError, match="^detector: 'Xceptoin' is not one of .*MesoNet, Xception, "):
         detectors.entry("Xceptoin")

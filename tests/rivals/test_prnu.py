@@ -98,6 +98,17 @@ def test_a_fingerprint_correlates_with_itself_by_one_and_with_its_negative_by_mi
     assert np.abs(found[:, 1]).max() < 0.1
 
 
+def test_a_fingerprint_is_the_likeliest_one_of_the_noise_of_its_images(photograph):
+    images, setting = [photograph, photograph[::-1].copy(), photograph[:, ::-1].copy()], (2, 5.0)
+    sums, weights = 0, 1
+    for image in images:
+        ((_, noise),) = prnu.noise_residuals(image, [setting])
+        counted = prnu._intensity(image.astype(float)) * prnu._unsaturated(image)
+        sums, weights = sums + noise * image / 255, weights + counted**2
+    found = prnu.fingerprints(images, ["camera"] * 3, [setting])[setting]["camera"]
+    np.testing.assert_allclose(found, prnu._clean(sums / weights @ np.array(prnu.GREY)), atol=1e-9)
+
+
 def test_bright_pixels_count_and_saturated_ones_do_not():
     image = np.full((16, 16, 3), 100, np.uint8)
     image[4:8, 4:8] = 255

@@ -15,7 +15,7 @@ from lib import paths
 from lib.pel import network
 from lib.training import checkpoints
 from lib.training.device import seed_everything
-from lib.training.fit import fit, learning_rate_factor
+from lib.training.fit import EpochSampler, fit, learning_rate_factor
 
 
 def test_a_training_killed_in_the_middle_of_an_epoch_ends_as_if_it_had_not_been(tmp_path, undisturbed, start, finish):
@@ -123,6 +123,15 @@ def test_the_learning_rate_warms_up_and_drops_where_the_recipe_says():
     assert factor(9.9) == pytest.approx(1.0)
     assert factor(10) == pytest.approx(0.1)
     assert factor(20) == pytest.approx(0.01)
+
+
+def test_images_come_in_another_order_each_epoch_and_with_each_seed():
+    orders = []
+    for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0)):
+        sampler = EpochSampler(range(20), seed)
+        sampler.set_epoch(epoch)
+        orders.append(tuple(sampler))
+    assert len(set(orders)) == 3 and orders[0] == orders[3] and sorted(orders[0]) == list(range(20))
 
 
 def test_what_a_training_depends_on_is_trained_again_when_it_changes(outputs):
