@@ -51,7 +51,7 @@ def measure(rounds=2):
                     began = time.process_time()
                     work()
                     times.append(time.process_time() - began)
-                found.append({"item": item, "of": unit, "seconds": min(times) / share, "machine": _machine()})
+                found.append({"item": item, "of": unit, "seconds": min(times) / share, "machine": f"{machine()}, one thread"})
     finally:
         torch.set_num_threads(threads)
         cv2.setNumThreads(-1)
@@ -116,7 +116,8 @@ def _planes(picture):
     return np.moveaxis(picture, -1, 0) / 255
 
 
-def _machine():
+def machine():
+    """Return the name of the processor."""
     file = Path("/proc/cpuinfo")
     named = re.search(r"model name\s*:\s*(.+)", file.read_text()) if file.is_file() else None
-    return f"{named[1] if named else platform.processor()}, one thread"
+    return named[1] if named else platform.processor()
