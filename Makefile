@@ -10,8 +10,9 @@ smoke = set -e; for module in $(1); do $(SMOKE) python -m lib.$$module; done
 
 LANES ?= $(if $(shell command -v nvidia-smi),1,2)# 2: both papers side by side, each on half of the cores
 CORES_A_LANE = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) + $(LANES) - 1) / $(LANES) )))
-BTS_LANE := re_synthesis residual_detectors beyond_the_spectrum_results cross_training
-PEL_LANE := progressive_enhancement pel_results pel_ablations
+BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors residual_detectors beyond_the_spectrum_results \
+	cross_training
+PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
 .PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds check repro-all gpu rehearsal notebooks lock clean
 
@@ -24,9 +25,9 @@ repro: data
 bts-lane pel-lane bts-smoke pel-smoke: export LOKY_MAX_CPU_COUNT = $(CORES_A_LANE)
 bts-lane pel-lane bts-smoke pel-smoke: export OMP_WAIT_POLICY = passive# threads that wait leave the core to the other lane
 bts-lane:
-	dvc --wait-for-lock repro $(BTS_LANE)
+	dvc --wait-for-lock repro --single-item $(BTS_LANE)
 pel-lane:
-	dvc --wait-for-lock repro $(PEL_LANE)
+	dvc --wait-for-lock repro --single-item $(PEL_LANE)
 bts-smoke:
 	$(call smoke,bts.re_synthesis bts.wiped bts.score cross_training)
 pel-smoke:
