@@ -121,7 +121,8 @@ Translation = section(
 MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""), photographs=(str, ""))
 Machine = section("Machine", threads=Natural)
 Params = section(
-    "Params", scale=Literal[SCALES], seed=Natural, training_seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,
+    "Params", scale=Literal[SCALES], seed=Natural, training_seed=Natural, machine=Machine, data=Data, faces=Faces,
+    pel=Pel,
     re_synthesizer=ReSynthesizer, residual_detectors=ResidualDetectors, joint_training=JointTraining,
     bts_detectors=BtsDetectors, test_sets=TestSets, scenes=Scenes, pel_detectors=PelDetectors, ablations=Ablations,
     generators=Generators, finetuning=Finetune, translation=Translation, more_fakes=MoreFakes,

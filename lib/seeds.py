@@ -9,17 +9,19 @@ import argparse
 import datetime
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from lib import params, paths, preflight
 from lib.evaluation import score_files, verdicts
-from lib.rehearsal.cpu import machine
 from lib.training import staleness
 
 FAMILIES = {
@@ -44,7 +46,19 @@ COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
 def recipe(family, settings):
     """Return a hash of all that the scores of a family depend on but the seed: settings and code."""
     sections = {name: getattr(settings, name).model_dump() for name in SETTINGS[family]}
-    return staleness.key(scale=settings.scale, seed=settings.seed, settings=sections, code=[command.split()[0] for command in FAMILIES[family]])
+    return staleness.key(
+        scale=settings.scale,
+        seed=settings.seed,
+        settings=sections,
+        code=[command.split()[0] for command in FAMILIES[family]],
+    )
+
+
+def machine():
+    """Return the name of the processor."""
+    file = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*:\s*(.+)", file.read_text()) if file.is_file() else None
+    return named[1] if named else platform.processor()
 
 
 def start(family, outputs):
@@ -66,7 +80,9 @@ def train(family, seed, outputs):
     for command in FAMILIES[family]:
         words = [sys.executable, "-m", *command.split()]
         if status := subprocess.run(words, env=environment, cwd=paths.ROOT).returncode:
-            raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; the same command goes on from here")
+            raise SystemExit(
+                f"seed {seed}: python -m {command} ended with {status}; the same command goes on from here"
+            )
 
 
 def keep(family, seed, outputs, **how):
@@ -169,7 +185,7 @@ def _say(table):
     if len(outside):
         print(outside.drop(columns="inside").to_string(index=False, float_format="{:.3f}".format))
     share = len(outside) / len(table)
-    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) are outside of the range of other seeds; 5 % are by luck")
+    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) leave the range of other seeds; by luck 5 % would")
     return int(share > 0.15)
 
 

@@ -1,5 +1,7 @@
 """Other training seeds: outputs of their own, the same faces and tests, and what is kept says how it was made."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,8 +26,9 @@ def folder(tmp_path, monkeypatch):
 
     def command(words, env, cwd):
         started.append((words[2], env["DEEPFAKE_OUTPUTS"], env["DEEPFAKE_SEED"]))
-        table = pd.DataFrame({"test": ["raw", "P"], "video": ["007", "008"], "score": [0.123456, float(env["DEEPFAKE_SEED"])]})
-        outputs = paths.Path(env["DEEPFAKE_OUTPUTS"])
+        scores = [0.123456, float(env["DEEPFAKE_SEED"])]
+        table = pd.DataFrame({"test": ["raw", "P"], "video": ["007", "008"], "score": scores})
+        outputs = Path(env["DEEPFAKE_OUTPUTS"])
         score_files.write(outputs / "results" / "scores" / "pel" / "PEL.csv", table, "key")
         return Ended
 

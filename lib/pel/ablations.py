@@ -8,7 +8,6 @@ import dataclasses
 import functools
 
 import numpy as np
-import pandas as pd
 
 from lib import detectors, paths, preflight
 from lib.data import faces as data_faces
@@ -127,7 +126,7 @@ def _score(seed, shared, row):
 
 
 def read(rows=()):
-    """Return {row: scores} of the default run; rows: () for all. Raises FileNotFoundError that names the stage to run."""
+    """Return {row: scores} of the default run (no rows: of all). Raises FileNotFoundError that names the stage."""
     return {row: score_files.read(SCORES / f"{row}.csv") for row in rows or ROWS}
 
 
