@@ -39,6 +39,7 @@ SETTINGS = {
 SHARED = ("faces", "wiped", ".landmarks")  # made once: no training seed has a say in them
 KEPT = paths.ROOT / "results" / "seeds"
 RUNS = KEPT / "runs.csv"
+FORMAT = {"index": False, "float_format": "%.4f", "compression": {"method": "gzip", "mtime": 0}}
 ROUNDING = 1e-4  # of the scores that are kept
 COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
 
@@ -46,12 +47,8 @@ COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
 def recipe(family, settings):
     """Return a hash of all that the scores of a family depend on but the seed: settings and code."""
     sections = {name: getattr(settings, name).model_dump() for name in SETTINGS[family]}
-    return staleness.key(
-        scale=settings.scale,
-        seed=settings.seed,
-        settings=sections,
-        code=[command.split()[0] for command in FAMILIES[family]],
-    )
+    code = [command.split()[0] for command in FAMILIES[family]]
+    return staleness.key(scale=settings.scale, seed=settings.seed, settings=sections, code=code)
 
 
 def machine():
@@ -80,9 +77,7 @@ def train(family, seed, outputs):
     for command in FAMILIES[family]:
         words = [sys.executable, "-m", *command.split()]
         if status := subprocess.run(words, env=environment, cwd=paths.ROOT).returncode:
-            raise SystemExit(
-                f"seed {seed}: python -m {command} ended with {status}; the same command goes on from here"
-            )
+            raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; start it again to go on from here")
 
 
 def keep(family, seed, outputs, **how):
@@ -91,8 +86,7 @@ def keep(family, seed, outputs, **how):
     for file in sorted(folder.rglob("*.csv")):
         kept = KEPT / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
         table = score_files.read(file)
-        options = {"index": False, "float_format": "%.4f", "compression": {"method": "gzip", "mtime": 0}}
-        paths.replace(kept, lambda temporary, table=table: table.to_csv(temporary, **options))
+        paths.replace(kept, lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
     row = pd.DataFrame([{"family": family, "seed": seed, **how}])[COLUMNS]
     whole = pd.concat([*([pd.read_csv(RUNS)] if RUNS.is_file() else []), row])
     whole = whole.drop_duplicates(["family", "seed"], keep="last").sort_values(["family", "seed"])

@@ -78,7 +78,7 @@ def test_a_command_that_fails_is_one_line_and_nothing_of_it_is_kept(folder, monk
         returncode = 1
 
     monkeypatch.setattr(seeds.subprocess, "run", lambda *given, **named: Failed)
-    with pytest.raises(SystemExit, match="^seed 3: python -m lib.pel.score ended with 1; the same command goes on"):
+    with pytest.raises(SystemExit, match="^seed 3: python -m lib.pel.score ended with 1; start it again"):
         seeds.main(["3", "--family", "pel"])
     assert not seeds.RUNS.is_file()
 
