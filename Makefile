@@ -13,7 +13,7 @@ BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors re
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds repro-all gpu rehearsal notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds check repro-all gpu rehearsal notebooks lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -47,13 +47,15 @@ data: $(READY)
 	@test -d data/CelebA-HQ && test -d data/FaceForensics++ || dvc pull --quiet data.dvc
 	@python -m lib.params
 
-seeds: data ## PEL against its RGB stream over five seeds: results/tables/pel_seeds.csv
-	papermill notebooks/06_progressive_enhancement.ipynb results/notebooks/06_seeds.ipynb -k python3 -y 'seeds: [0, 1, 2, 3, 4]'
+seeds: data ## everything over five training seeds, in hours: results/seeds
+	python -m lib.seeds 0 1 2 3 4
 
-repro-all: repro seeds ## and what takes hours: PEL and its ablations over five seeds, the end-to-end training of BTS over three
+check: data ## is the last run where the kept seeds lead to expect it?
+	python -m lib.seeds --check
+
+repro-all: repro seeds ## and the end-to-end training of BTS over three seeds, then the notebooks that read them
 	python -m lib.bts.joint_training --seeds 0 1 2
-	python -m lib.pel.ablations --seeds 5
-	dvc repro --single-item --force pel_ablations
+	dvc repro --single-item --force residual_detectors beyond_the_spectrum_results progressive_enhancement pel_ablations
 
 gpu: data ## what a GPU makes of it all, into results/gpu/; DEVICE=cpu QUICK=1 tries the command without one
 	python -m lib.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE)) $(if $(QUICK),--quick) \

@@ -22,7 +22,7 @@ def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, resid
     """Train one of the two detectors, or load it: (model, its history).
 
     file: its name in `files`; forged: table of faces cut out of videos; photos: table of photographs and GAN images;
-    generator: whose images PEL learns from; the other arguments are params.seed and sections of params.yaml.
+    generator: whose images PEL learns from; the other arguments are params.training_seed and sections of params.yaml.
     The re-synthesizer is not trained again: it has seen photographs alone, as its paper wants. PEL has the budget of
     its rivals.
     """
@@ -56,7 +56,7 @@ def main():
         options = {
             "forged": face_sets.table(face_sets.own), "generator": generator, "faces": params.faces,
             "photos": layouts.images(params.data.generated, params.seed, params.re_synthesizer.limit),
-            "seed": params.seed, "re_synthesizer": params.re_synthesizer, "pel": params.pel,
+            "seed": params.training_seed, "re_synthesizer": params.re_synthesizer, "pel": params.pel,
             "residual_detectors": params.residual_detectors, "pel_detectors": params.pel_detectors,
         }  # fmt: skip
         names = list(files(generator).values())

@@ -90,7 +90,7 @@ PelDetectors = section(
 Ablations = section(
     "Ablations",
     lambda s: s.size % 32 and f"size: {s.size} is not a multiple of 32, by which the networks shrink a face",
-    compression=Compression, size=Count, frames_per_video=Count, seeds_epochs=Count, training=Training,
+    compression=Compression, size=Count, frames_per_video=Count, rows=list[str], training=Training,
 )  # fmt: skip
 
 # The generators of the bundled images, and what is made with them.
@@ -121,7 +121,8 @@ Translation = section(
 MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, ""), photographs=(str, ""))
 Machine = section("Machine", threads=Natural)
 Params = section(
-    "Params", scale=Literal[SCALES], seed=Natural, machine=Machine, data=Data, faces=Faces, pel=Pel,
+    "Params", scale=Literal[SCALES], seed=Natural, training_seed=Natural, machine=Machine, data=Data, faces=Faces,
+    pel=Pel,
     re_synthesizer=ReSynthesizer, residual_detectors=ResidualDetectors, joint_training=JointTraining,
     bts_detectors=BtsDetectors, test_sets=TestSets, scenes=Scenes, pel_detectors=PelDetectors, ablations=Ablations,
     generators=Generators, finetuning=Finetune, translation=Translation, more_fakes=MoreFakes,
@@ -143,7 +144,8 @@ def read(scale=None, file=None):
     """Read and check params.yaml.
 
     scale: smoke, bundled or paper; None takes the environment variable DEEPFAKE_SCALE, else the file's own `scale`.
-    file: another file than the repository's params.yaml (also: the environment variable DEEPFAKE_PARAMS).
+    file: another file than the repository's params.yaml (also: the environment variable DEEPFAKE_PARAMS). The variable
+    DEEPFAKE_SEED takes the place of the file's training_seed.
     Raises ParamsError in one line that names the key.
     """
     file = paths.resolve(file or paths.PARAMS)
@@ -158,6 +160,8 @@ def read(scale=None, file=None):
         raise ParamsError(f"{paths.show(file)}: holds no keys; copy the repository's params.yaml")
     scale = scale or os.environ.get("DEEPFAKE_SCALE") or raw.get("scale")
     one_of("scale", scale, SCALES)
+    if seed := os.environ.get("DEEPFAKE_SEED"):
+        raw["training_seed"] = int(seed) if seed.isdecimal() else seed
     # All scales are checked, so that a typo in the paper's numbers is not found only on the machine with the GPU.
     return {name: build(Params, _at_scale(raw, name)) for name in SCALES}[scale]
 

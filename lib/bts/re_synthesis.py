@@ -92,7 +92,7 @@ def main():
         settings = params.re_synthesizer
         table = layouts.images(params.data.generated, params.seed, settings.limit)
         check.between({"data.generated": (params.data.generated, table)}, settings.size)
-        for name, history in train_all(settings, table, params.seed, threads=params.machine.threads).items():
+        for name, history in train_all(settings, table, params.training_seed, threads=params.machine.threads).items():
             print(f"{name}: loss {history['val_loss'].min():.4f} on photographs of other people")
     except (ParamsError, FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None

@@ -137,12 +137,12 @@ def main(arguments=None):
                 one_of("source", source, sets.sources(table))
             others = others | wiped.read(table, shared.size, params.seed, scene)
             if scene:  # the re-synthesizers of faces have their own stage in dvc.yaml
-                re_synthesis.train_all(shared, table, params.seed, f"bts/{scene}/re_synthesizer", threads)
+                re_synthesis.train_all(shared, table, params.training_seed, f"bts/{scene}/re_synthesizer", threads)
             jobs = list(itertools.product(options.detectors or known, sources))
             jobs = dict.fromkeys([*jobs, *SHOWN]) if whole else jobs
             jobs = sorted(jobs, key=lambda job: -known.index(job[0]))  # the last ones in `known` take longest
             work = functools.partial(
-                run_group, table=table, others=others, seed=params.seed, scene=scene, size=shared.size,
+                run_group, table=table, others=others, seed=params.training_seed, scene=scene, size=shared.size,
                 sizes={name: data_set.size for name, data_set in params.test_sets if data_set.size},
                 re_synthesizer=shared, residual_detectors=params.residual_detectors, bts_detectors=params.bts_detectors,
             )  # fmt: skip

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.evaluation import report, resampling
+from lib.evaluation import report, resampling, verdicts
 from lib.evaluation.metrics import metrics
 
 FAKES_ONLY = ("R", "A", "E", "P")  # tests without photographs of their own: those of raw are used
@@ -106,31 +106,41 @@ def arrange(measured, columns):
 
 
 def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
-    """Return (difference, low, high) of the mean accuracies of two rows of a table, in percentage points, or None.
+    """Return the difference of the mean accuracies of two rows of a table, in percentage points, or None.
 
-    better, worse: ((detector, S), [columns of the table]), the cells whose accuracies are averaged. low, high: the 95 %
-    interval over resamples of the identities, the same resamples for both rows. None: a cell was not measured.
+    scored: {training seed: {(detector, source): scores}}; better, worse: ((detector, S), [columns of the table]), the
+    cells whose accuracies are averaged. Returns what `verdicts.difference` returns: over the seeds, and over resamples
+    of the identities, the same for both rows. None: a cell was not measured.
     """
+    found = [_right(frames, columns, better, worse) for frames in scored.values()]
+    if any(part is None for part in found):
+        return None
+    every, first = found[0][0], len(better[1])
+    sides = every.groupby(["cell", "label"], sort=True).ngroup().to_numpy()  # the reals and the fakes of each cell
+    member, last = np.eye(sides.max() + 1)[sides], every["cell"].max() + 1
+    share = np.repeat([1 / first, -1 / (last - first)], [2 * first, 2 * (last - first)]) / 2  # classes count the same
+    of = lambda right: lambda weights: 100 * ((weights * right) @ member / (weights @ member)) @ share
+
+    each = [right for _, right in found]
+    per_seed = [of(right)(np.ones((1, len(every))))[0] for right in each]
+    people = every["identity"], of(np.mean(each, axis=0)), n_bootstrap, seed, every["label"]
+    equal = resampling.equal_people(every["identity"], every["label"])
+    return verdicts.difference(per_seed, resampling.standard_error(*people), equal)
+
+
+def _right(scored, columns, better, worse):
+    """Return the images of all cells, one below the other, with their `cell`, and whether each is judged rightly."""
     keys = {row: (detector, column) for (detector, _), frame in scored.items()
             for column, row in names(detector).items() if column in frame}  # fmt: skip
-    cells = [(*keys[row], *columns[name]) for row, wanted in (better, worse) for name in wanted]
-    if any((detector, on) not in scored for detector, _, on, *_ in cells):
+    cells = [(row, *columns[name]) for row, wanted in (better, worse) for name in wanted]
+    if any(row not in keys or (keys[row][0], on) not in scored for row, on, *_ in cells):
         return None
-    frames = [of_test(scored[detector, on], *test) for detector, _, on, *test in cells]
+    frames = [of_test(scored[keys[row][0], on], *test) for row, on, *test in cells]
     if any(frame["label"].nunique() < 2 for frame in frames):
         return None
-    right = [((frame[cell[1]] > 0.5) == frame["label"]).to_numpy() for frame, cell in zip(frames, cells, strict=True)]
-    fake = [frame["label"].to_numpy() == 1 for frame in frames]
-    every, ends, first = pd.concat(frames), np.cumsum([len(r) for r in right])[:-1], len(better[1])
-
-    def difference(weights):
-        parts = zip(np.split(weights, ends, axis=1), right, fake, strict=True)
-        sides = [[part[:, kind] @ r[kind] / part[:, kind].sum(1) for kind in (f, ~f)] for part, r, f in parts]
-        accuracy = [sum(both) / 2 for both in sides]  # of a cell; both classes count the same
-        return 100 * (sum(accuracy[:first]) / first - sum(accuracy[first:]) / (len(cells) - first))
-
-    whole = difference(np.ones((1, len(every)), int))[0]
-    return whole, *resampling.interval(every["identity"], difference, n_bootstrap, seed, every["label"])
+    right = [(frame[keys[row][1]] > 0.5) == frame["label"] for frame, (row, *_) in zip(frames, cells, strict=True)]
+    numbered = [frame[["identity", "label"]].assign(cell=number) for number, frame in enumerate(frames)]
+    return pd.concat(numbered, ignore_index=True), np.concatenate(right).astype(float)
 
 
 def printed_averages(paper):

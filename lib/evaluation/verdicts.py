@@ -5,6 +5,7 @@ difference; many claims are corrected for, and each says how small a difference 
 """
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 LEVEL = 0.05  # of a wrong verdict, in a whole family of claims
@@ -36,6 +37,15 @@ def difference(per_seed, people_error, people):
                    "visible": reach + joined.ppf(POWER) * error}  # fmt: skip
 
 
+def expected(values):
+    """Return (low, high), in which one more training with another seed falls in 95 of 100; NaN from fewer than two."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return np.nan, np.nan
+    reach = stats.t(len(values) - 1).ppf(1 - LEVEL / 2) * values.std(ddof=1) * np.sqrt(1 + 1 / len(values))
+    return values.mean() - reach, values.mean() + reach
+
+
 def holm(p):
     """Return the p-values of a family of claims, corrected so that all of them together err with LEVEL; NaN stays.
 
@@ -54,3 +64,19 @@ def verdict(effect, p):
     if np.isnan(p):
         return untested
     return unseen if p >= LEVEL else holds if effect > 0 else opposite
+
+
+def judge(claims):
+    """Return a family of claims as a table with the columns p, corrected by `holm`, and verdict.
+
+    claims: dicts, each with what `difference` returns and what names the claim; or a DataFrame of these.
+    """
+    table = pd.DataFrame(claims)
+    table["p"] = holm(table["p"])
+    return table.assign(verdict=[verdict(row.effect, row.p) for row in table.itertuples()])
+
+
+def counts(table):
+    """Return in words how many claims of `judge` got which verdict."""
+    found = table["verdict"].value_counts()
+    return ", ".join(f"{found[word]} {word}" for word in WORDS if word in found)

@@ -1,21 +1,17 @@
-"""`python -m lib.pel.ablations` trains the rows of PEL's Tables 4 and 5 and writes the score of each test face.
+"""`python -m lib.pel.ablations [ROW ...]` trains rows of PEL's Tables 4 and 5 and writes the score of each test face.
 
-`python -m lib.pel.ablations --seeds 5` trains each row with five seeds and for more epochs, and writes the results to
-results/tables/pel_ablation_seeds.csv.
+The default are the rows that params.yaml names (`ablations.rows`); `python -m lib.seeds` trains all of them over seeds.
 """
 
 import argparse
 import dataclasses
 import functools
-import time
 
 import numpy as np
-import pandas as pd
 
 from lib import detectors, paths, preflight
 from lib.data import faces as data_faces
 from lib.evaluation import score_files
-from lib.evaluation.metrics import metrics
 from lib.params import ParamsError, load
 from lib.pel import network, sets, testing, train
 from lib.training import checkpoints, staleness
@@ -45,8 +41,6 @@ DENOISERS = {
 }
 ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
-SEEDS = paths.TABLES / "pel_ablation_seeds.csv"
-ENDED = paths.UNFINISHED / "pel_ablation_seeds"  # finished rows that `gather` has not moved into SEEDS yet
 
 
 def entry(row):
@@ -64,11 +58,6 @@ def data_set(data, compression):
     """Return data.forged with the `compression` of the ablations, or unchanged if that is not on disk."""
     wanted = data.forged.replace(compression=compression)
     return next((each for each in sets.data_sets(data).values() if each == wanted), data.forged)
-
-
-def longer(ablations):
-    """Return the section `ablations` with the number of epochs that trainings with several seeds have."""
-    return ablations.replace(training=ablations.training.replace(epochs=ablations.seeds_epochs))
 
 
 def recipe(data, pel, ablations):
@@ -136,72 +125,24 @@ def _score(seed, shared, row):
     forget(row, seed)
 
 
-def read(rows=ROWS):
-    """Return {row: scores} of the default run. Raises FileNotFoundError that names the stage to run."""
-    return {row: score_files.read(SCORES / f"{row}.csv") for row in rows}
-
-
-def run_seeds(rows, count, words, shared, threads=1):
-    """Train rows for seeds 0 .. count - 1 and return pel_ablation_seeds.csv, with the minutes that each row took.
-
-    words: what `recipe` returns; shared: see `common`. A row that is in the table with the same key is not trained
-    again, so that a killed run can continue.
-    """
-    done = gather()
-    keys = {(row, seed): _key(row, seed, **shared) for seed in range(count) for row in rows}
-    todo = [job for job, key in keys.items() if key not in set(done.get("key", ()))]
-    side_by_side(functools.partial(_measure, words, shared), todo, desc="rows", threads=threads)
-    return gather()
-
-
-def _measure(words, shared, job):
-    (row, seed), began = job, time.perf_counter()
-    scored = run(row, seed, **shared)
-    result = metrics(scored, scored["score"], n_bootstrap=1)
-    names = ("frame_accuracy", "frame_auc", "frame_eer", "video_accuracy", "video_auc")
-    measured = {"row": row, "seed": seed, **{name: result[name] for name in names}}
-    measured |= {"minutes": (time.perf_counter() - began) / 60, "recipe": words, "key": _key(row, seed, **shared)}
-    write = lambda file: pd.DataFrame([measured]).to_csv(file, index=False, float_format="%.6g")
-    paths.replace(ENDED / f"{row}_{seed}.csv", write)
-    forget(row, seed)
-
-
-def gather():
-    """Move the finished rows, a file each, into the one table pel_ablation_seeds.csv, and return the table."""
-    if ended := sorted(ENDED.glob("*.csv")):
-        parts = [pd.read_csv(file) for file in (SEEDS, *ended) if file.is_file()]
-        done = pd.concat(parts).drop_duplicates(["row", "seed", "recipe"], keep="last")
-        paths.replace(SEEDS, lambda file: done.to_csv(file, index=False, float_format="%.6g"))
-        for file in ended:
-            file.unlink()
-    return read_seeds()
-
-
-def read_seeds(words=None):
-    """Return pel_ablation_seeds.csv, or an empty table if there is none; words: return only rows of this `recipe`."""
-    if not SEEDS.is_file():
-        return pd.DataFrame(columns=["row", "seed", "recipe"])
-    table = pd.read_csv(SEEDS)
-    return table if words is None else table[table["recipe"] == words].reset_index(drop=True)
+def read(rows=()):
+    """Return {row: scores} of the default run (no rows: of all). Raises FileNotFoundError that names the stage."""
+    return {row: score_files.read(SCORES / f"{row}.csv") for row in rows or ROWS}
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m lib.pel.ablations", description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all by default")
-    parser.add_argument("--seeds", type=int, default=0, help="train with so many seeds")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; those of params.yaml by default")
+    parser.add_argument("--every", action="store_true", help="all rows")
     given = parser.parse_args(arguments)
     if unknown := set(given.rows) - set(ROWS):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
     params = load()
     preflight.stop(params)
-    rows, threads = given.rows or ROWS, params.machine.threads
-    ablations = longer(params.ablations) if given.seeds else params.ablations
-    shared = common(params.data, params.faces, params.pel, ablations, params.seed)
-    if given.seeds:
-        run_seeds(rows, given.seeds, recipe(params.data, params.pel, ablations), shared, threads)
-    else:
-        run_all(rows, params.seed, shared, threads)
-        score_files.keep_only(SCORES, ROWS)
+    rows = ROWS if given.every else given.rows or params.ablations.rows or ROWS
+    shared = common(params.data, params.faces, params.pel, params.ablations, params.seed)
+    run_all(rows, params.training_seed, shared, params.machine.threads)
+    score_files.keep_only(SCORES, ROWS)
 
 
 if __name__ == "__main__":

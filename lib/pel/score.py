@@ -18,24 +18,23 @@ from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 
-def file(name, seed=None):
-    """Return the path of the scores of a detector; seed: only if it is not that of params.yaml."""
-    return paths.RESULTS / "scores" / f"{train.weights(name, seed=seed)}.csv"
+def file(name):
+    """Return the path of the scores of a detector."""
+    return paths.RESULTS / "scores" / f"{train.weights(name)}.csv"
 
 
-def run(name, sets, pel, pel_detectors, seed=None):
+def run(name, sets, pel, pel_detectors, seed):
     """Train a detector on each training set of a FaceSets, and write the scores of all test faces: testing.COLUMNS.
 
     The tests: the test faces of each set, and up to `curve_images` test faces of the training set after each change of
     perturb.PEL_TABLE3.
     """
-    entry, own_seed = detectors.entry(name), seed in (None, sets.seed)
-    seed, path = sets.seed if own_seed else seed, file(name, None if own_seed else seed)
+    entry, path = detectors.entry(name), file(name)
     tests = {test: sets.test(test) for test in sets.names}
     models, few, keys = {}, {}, {}
     for source in sets.training():
         own = source == sets.own
-        weights = train.weights(name, "" if own else source, None if own_seed else seed)
+        weights = train.weights(name, "" if own else source)
         budget = train.budget(name, pel, pel_detectors, own)
         sections = {"pel": pel, "pel_detectors": pel_detectors}
         models[source], _ = train.train(entry, sets.table(source), sets.seen(source), budget, seed, weights, **sections)
@@ -54,27 +53,26 @@ def run(name, sets, pel, pel_detectors, seed=None):
     score_files.write(path, pd.concat(parts)[testing.COLUMNS], key)
 
 
-def run_all(names, sets, pel, pel_detectors, seeds=(None,), threads=1):
-    """Call `run` for each detector and seed, the longest trainings first; threads: as in `side_by_side`."""
+def run_all(names, sets, pel, pel_detectors, seed, threads=1):
+    """Call `run` for each detector, the longest trainings first; threads: as in `side_by_side`."""
     sets.cut()
-    jobs = [(name, seed) for seed in seeds for name in sorted(names, key=lambda name: name not in train.LONGER)]
-    side_by_side(lambda job: run(job[0], sets, pel, pel_detectors, job[1]), jobs, threads=threads)
+    names = sorted(names, key=lambda name: name not in train.LONGER)
+    side_by_side(lambda name: run(name, sets, pel, pel_detectors, seed), names, threads=threads)
 
 
-def read(names=None, seed=None):
+def read(names=None):
     """Return the scores of detectors (default: all) as one table with a column network, the name of the detector.
 
     Raises FileNotFoundError that names the stage to run if a detector has no scores.
     """
     names = detectors.names("pel") if names is None else names
-    return pd.concat([score_files.read(file(name, seed)).assign(network=name) for name in names], ignore_index=True)
+    return pd.concat([score_files.read(file(name)).assign(network=name) for name in names], ignore_index=True)
 
 
 def main(arguments=None):
     known = detectors.names("pel")
     parser = argparse.ArgumentParser(prog="python -m lib.pel.score", description=__doc__.splitlines()[0])
     parser.add_argument("detectors", nargs="*", metavar="DETECTOR", help=f"{', '.join(known)}; all by default")
-    parser.add_argument("--seed", type=int, help="another one than that of params.yaml")
     given = parser.parse_args(arguments)
     if unknown := set(given.detectors) - set(known):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
@@ -82,8 +80,8 @@ def main(arguments=None):
     preflight.stop(params)
     sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
     names, threads = given.detectors or known, params.machine.threads
-    run_all(names, sets, params.pel, params.pel_detectors, [given.seed], threads)
-    if not given.detectors and given.seed in (None, params.seed):
+    run_all(names, sets, params.pel, params.pel_detectors, params.training_seed, threads)
+    if not given.detectors:
         others = [source for source in sets.training() if source != sets.own]
         stems = {Path(train.weights(name, source)).name for name in known for source in ("", *others)}
         for folder in (paths.CHECKPOINTS, paths.HISTORY, paths.RESULTS / "scores"):

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from lib import detectors
 from lib.data import perturb
-from lib.evaluation import report, resampling
+from lib.evaluation import report, resampling, verdicts
 from lib.evaluation.metrics import metrics, weighted
 from lib.pel.ablations import COMPONENTS, DENOISERS
 from lib.pel.sets import SETS
@@ -129,6 +129,18 @@ def delta(table, before, after, seed=0, draws=1000):
     return result
 
 
+def gain(better, worse, seed=0):
+    """Return the difference of the frame AUC of two networks as `verdicts.difference` does, over seeds and people.
+
+    better, worse: {training seed: scores of the same faces}; seeds that only one of them has are left out.
+    """
+    keys = ["method", "video", "frame"]
+    pairs = [better[s].merge(worse[s][[*keys, "score"]], on=keys, suffixes=("", "_worse"))
+             for s in sorted(better.keys() & worse.keys())]  # fmt: skip
+    auc = lambda label, scores, weights: weighted(label, scores, weights)[1]
+    return _over_seeds(pairs, lambda part, w: auc(part[0], part[1], w) - auc(part[0], part[2], w), seed)
+
+
 def table3(robust):
     """Return Table 3 from what `robustness` returns: the differences at the strengths CHOSEN."""
     rows = {}
@@ -141,7 +153,7 @@ def table3(robust):
 
 
 def table4(results, seed=0):
-    """Return Table 4 from {row of COMPONENTS: scores}: a tick is 1, no tick 0, as text."""
+    """Return Table 4 from {row of COMPONENTS: {training seed: scores}}: a tick is 1, no tick 0, as text."""
     rows = []
     for name, (streams, alone, mutual) in COMPONENTS.items():
         if name in results:
@@ -151,14 +163,33 @@ def table4(results, seed=0):
 
 
 def table5(results, seed=0):
-    """Return Table 5 from {row of DENOISERS: scores}."""
+    """Return Table 5 from {row of DENOISERS: {training seed: scores}}."""
     rows = [{"denoiser": d, **_cells(results[name], seed)} for name, (d, *_) in DENOISERS.items() if name in results]
     return pd.DataFrame(rows)
 
 
-def _cells(part, seed):
-    result = measure(part, seed)
-    return report.cell("acc", result, "frame_accuracy") | report.cell("auc", result, "frame_auc")
+def _cells(runs, seed):
+    """Return the means over the training seeds, with intervals over seeds and people; none of one seed."""
+    cells = {}
+    for column, index, scale in (("acc", 0, 100), ("auc", 1, 1)):
+        found = _over_seeds(list(runs.values()), lambda part, weights, i=index: weighted(*part, weights)[i], seed)
+        cells |= {column + end: scale * found[key] for end, key in (("", "effect"), ("_low", "low"), ("_high", "high"))}
+    return cells
+
+
+def _over_seeds(frames, statistic, seed, draws=500):
+    """Return `verdicts.difference` of a statistic of scores, one table a training seed, all of the same faces.
+
+    statistic: ((labels, scores), weights (R, n)) -> (R,); its second scores, if the tables have `score_worse`, too.
+    """
+    first, label = frames[0], frames[0]["label"].to_numpy()
+    columns = [column for column in ("score", "score_worse") if column in first]
+    each = lambda weights: np.stack([
+        statistic((label, *(frame[column].to_numpy() for column in columns)), weights) for frame in frames
+    ])  # fmt: skip
+    error = resampling.standard_error(first["identity"], lambda weights: each(weights).mean(0), draws, seed, label)
+    per_seed = each(np.ones((1, len(label))))[:, 0]
+    return verdicts.difference(per_seed, error, resampling.equal_people(first["identity"], label))
 
 
 def beside(name, ours):

@@ -1,7 +1,5 @@
 """Seconds that parts of the pipeline take on one core of a CPU: `python -m lib.rehearsal.costs --measure`."""
 
-import platform
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ from lib.fakes import orl
 from lib.ops import equalization, spectra
 from lib.params import read
 from lib.rivals import add_net, prnu
+from lib.seeds import machine
 
 FILE = paths.ROOT / "results" / "cpu_costs.csv"
 LARGE, CROP, FRAME = 1024, 320, (720, 1280)  # sides in pixels of a picture, of a face crop and of a frame of a video
@@ -51,7 +50,9 @@ def measure(rounds=2):
                     began = time.process_time()
                     work()
                     times.append(time.process_time() - began)
-                found.append({"item": item, "of": unit, "seconds": min(times) / share, "machine": _machine()})
+                found.append(
+                    {"item": item, "of": unit, "seconds": min(times) / share, "machine": f"{machine()}, one thread"}
+                )
     finally:
         torch.set_num_threads(threads)
         cv2.setNumThreads(-1)
@@ -114,9 +115,3 @@ def _picture(side, rng):
 
 def _planes(picture):
     return np.moveaxis(picture, -1, 0) / 255
-
-
-def _machine():
-    file = Path("/proc/cpuinfo")
-    named = re.search(r"model name\s*:\s*(.+)", file.read_text()) if file.is_file() else None
-    return f"{named[1] if named else platform.processor()}, one thread"

@@ -71,15 +71,22 @@ def test_a_test_that_was_not_scored_leaves_its_cells_empty_and_the_average_too(s
     assert "P_R (ours)" not in report.compare("bts_table1", table)
 
 
-def test_a_claim_s_interval_holds_the_difference_of_the_two_rows_and_knows_missing_data(scored):
+def test_a_claim_is_the_difference_of_two_rows_over_seeds_and_people_and_knows_missing_data(scored):
     ours, theirs = (("Ours (Avg)", "SR"), ["P_raw", "S_P"]), (("DCT-2d", "/"), ["P_raw", "S_P"])
-    difference, low, high = tables.contrast(scored, tables.TABLE1, ours, theirs, 200)
-    assert difference == pytest.approx((100 + 75) / 2 - (75 + 60) / 2)
-    assert low < difference < high
-    same = tables.contrast(scored, tables.TABLE1, ours, ours, 200)
-    assert same == (0, 0, 0)
+    worse = {key: frame.assign(Avg=np.where(frame.index % 8, frame["Avg"], 1 - frame["Avg"]))
+             if "Avg" in frame else frame for key, frame in scored.items()}  # fmt: skip
+    alone, other = (tables.contrast({0: each}, tables.TABLE1, ours, theirs, 200) for each in (scored, worse))
+    assert alone["effect"] == pytest.approx((100 + 75) / 2 - (75 + 60) / 2)
+    assert np.isnan(alone["p"]), "one training is no verdict"
+    both = tables.contrast({0: scored, 1: worse}, tables.TABLE1, ours, theirs, 200)
+    assert both["effect"] == pytest.approx((alone["effect"] + other["effect"]) / 2) and both["seeds"] == 2
+    agreed = tables.contrast({0: scored, 1: scored}, tables.TABLE1, ours, theirs, 200)
+    assert agreed["low"] < agreed["effect"] < agreed["high"]
+    assert both["visible"] > agreed["visible"] > 0, "seeds that disagree see less"
+    same = tables.contrast({0: scored, 1: scored}, tables.TABLE1, ours, ours, 200)
+    assert (same["effect"], same["p"]) == (0, 1)
     lacking = {key: frame[frame["test"] != "P"] for key, frame in scored.items()}
-    assert tables.contrast(lacking, tables.TABLE1, ours, theirs, 20) is None
+    assert tables.contrast({0: lacking}, tables.TABLE1, ours, theirs, 20) is None
 
 
 def test_the_learned_weights_of_eq_4_see_validation_images_only():

@@ -69,3 +69,18 @@ def test_many_claims_are_corrected_as_by_holm():
 )
 def test_a_verdict_is_the_sign_of_what_is_beyond_luck(effect, p, word):
     assert verdicts.verdict(effect, p) == word
+
+
+def test_a_family_of_claims_is_corrected_together_and_counted_in_words():
+    plain, weak = {"claim": "a", "effect": 3.0, "p": 0.001}, {"claim": "b", "effect": -2.0, "p": 0.03}
+    table = verdicts.judge([plain, weak, {"claim": "c", "effect": 1.0, "p": np.nan}])
+    assert table["verdict"].tolist() == ["holds", "opposite", "not tested"]
+    many = verdicts.judge([plain, *([weak] * 9)])
+    assert verdicts.counts(many) == "1 holds, 9 no difference seen"
+
+
+def test_one_more_training_falls_into_the_expected_range_in_95_of_100():
+    runs = RNG.normal(3, 2, (4000, 6))
+    ranges = np.array([verdicts.expected(part[:5]) for part in runs])
+    assert np.mean((ranges[:, 0] <= runs[:, 5]) & (runs[:, 5] <= ranges[:, 1])) == pytest.approx(0.95, abs=0.015)
+    assert np.isnan(verdicts.expected([1.0])).all()

@@ -12,8 +12,6 @@ from lib.pel import ablations, network, train
 def small(face_settings, tmp_path, monkeypatch):
     """The parameters of the detectors' tests, and nothing written outside of a folder of the test."""
     monkeypatch.setattr(ablations, "SCORES", tmp_path / "results/scores/pel_ablations")
-    monkeypatch.setattr(ablations, "SEEDS", tmp_path / "seeds.csv")
-    monkeypatch.setattr(ablations, "ENDED", tmp_path / "ended")
     training = face_settings.pel_detectors.training
     return face_settings.replace(ablations=face_settings.ablations.replace(size=32, training=training))
 
@@ -96,41 +94,13 @@ def test_the_default_run_goes_on_where_it_was_killed_and_does_nothing_twice(smal
     ablations.run_all(rows, 0, common, threads=0)
 
 
-def test_seeds_go_on_where_they_were_stopped_and_no_ended_row_is_lost(small, interrupted, monkeypatch):
-    common, words = shared(small), recipe(small)
-    monkeypatch.setattr(train, "train", stand_in)
-    interrupted(ablations, "run", at=2)
-    with pytest.raises(KeyboardInterrupt):
-        ablations.run_seeds(["rgb", "both"], 1, words, common, threads=0)
-    trained = interrupted(ablations, "run", at=9)
-    assert ablations.run_seeds(["rgb"], 1, words, common, threads=0)["row"].tolist() == ["rgb"]
-    assert not trained
-    again = ablations.run_seeds(["rgb", "both"], 2, words, common, threads=0)
-    assert len(trained) == 3
-    assert sorted(zip(again["row"], again["seed"], strict=True)) == [("both", 0), ("both", 1), ("rgb", 0), ("rgb", 1)]
-    assert len(ablations.read_seeds(words)) == 4 and ablations.read_seeds(recipe(small, frames_per_video=3)).empty
-
-
-def stand_in(entry, table, faces, budget, seed, name, **sections):
-    return entry.make(seed, faces.size, **sections)[0], None
-
-
-def test_seeds_are_trained_again_once_the_faces_have_changed(small, interrupted, monkeypatch):
-    common, words = shared(small), recipe(small)
-    monkeypatch.setattr(train, "train", stand_in)
-    ablations.run_seeds(["rgb"], 1, words, common, threads=0)
-    trained = interrupted(ablations, "run", at=9)
-    fewer = {**common, "table": common["table"].drop(common["table"].index[0])}
-    assert len(ablations.run_seeds(["rgb"], 1, words, fewer, threads=0)) == 1
-    assert len(trained) == 1
-
-
-def test_several_seeds_are_trained_for_longer_than_the_default_run(small, monkeypatch):
-    calls = []
-    longer = small.replace(ablations=small.ablations.replace(seeds_epochs=7))
-    monkeypatch.setattr(ablations, "load", lambda: longer)
-    monkeypatch.setattr(ablations, "run_seeds", lambda *given: calls.append(given))
-    ablations.main(["rgb", "--seeds", "2"])
-    ((rows, count, words, common, _),) = calls
-    assert (rows, count, common["training"].epochs) == (["rgb"], 2, 7)
-    assert "7 epochs" in words and "1 epochs" in recipe(longer)
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [([], ("rgb", "pel")), (["freq"], ("freq",)), (["--every"], ablations.ROWS)],
+)
+def test_the_command_trains_the_rows_of_params_yaml_or_those_that_are_asked_for(small, monkeypatch, given, wanted):
+    few, trained = small.replace(ablations=small.ablations.replace(rows=["rgb", "pel"])), []
+    monkeypatch.setattr(ablations, "load", lambda: few)
+    monkeypatch.setattr(ablations, "run_all", lambda rows, *_: trained.extend(rows))
+    ablations.main(given)
+    assert tuple(trained) == wanted

@@ -123,8 +123,25 @@ def test_a_number_that_the_paper_only_quotes_is_marked_as_quoted():
 
 
 def test_every_row_of_tables_4_and_5_finds_its_row_in_the_paper():
-    results = {row: scored("PEL", "FF++(LQ)", "FF++(LQ)", seed=i) for i, row in enumerate(ablations.ROWS)}
+    results = {row: {seed: scored("PEL", "FF++(LQ)", "FF++(LQ)", seed=i + 20 * seed) for seed in (0, 1)}
+               for i, row in enumerate(ablations.ROWS)}  # fmt: skip
     for name, table, rows in (("pel_table4", tables.table4, 8), ("pel_table5", tables.table5, 7)):
         both = report.compare(name, table(results))
         assert len(both) == rows
         assert (both[["auc (paper)", "auc (ours)"]] != "").all(axis=None)
+
+
+def test_the_gain_of_a_network_is_over_the_seeds_that_both_have_and_the_same_people():
+    def run(seed, shift):
+        table = scored("PEL", "x", "x", people=8).assign(frame=lambda t: range(len(t)))
+        noise = np.random.default_rng(seed).normal(size=len(table))
+        return table.assign(score=1 / (1 + np.exp(-(shift * table["label"] + noise))))
+
+    good, bad = ({seed: run(seed + 10 * shift, shift) for seed in range(4)} for shift in (3, 1))
+    gain = tables.gain(good, {**bad, 9: run(9, 1)})
+    auc = lambda runs: np.mean([roc_auc_score(runs[s]["label"], runs[s]["score"]) for s in range(4)])
+    assert gain["effect"] == pytest.approx(auc(good) - auc(bad)) and gain["seeds"] == 4
+    assert 0 < gain["low"] < gain["effect"] < gain["high"]
+    back = tables.gain(bad, good)
+    assert (back["low"], back["high"]) == pytest.approx((-gain["high"], -gain["low"]), abs=1e-2)
+    assert np.isnan(tables.gain({0: good[0]}, {0: bad[0]})["p"])

@@ -1,0 +1,187 @@
+"""The luck of a training: all trainings again with other seeds, and their scores, kept in results/seeds.
+
+`python -m lib.seeds 0 1 2 3 4` trains and scores both papers' detectors once a seed, on the faces and fakes of the
+default run. Each seed has outputs of its own in .seeds/SEED; started again, the command goes on. What is kept is small
+and lies in git: the scores of each test image, and results/seeds/runs.csv, how each run was made.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from lib import params, paths, preflight
+from lib.evaluation import score_files, verdicts
+from lib.training import staleness
+
+FAMILIES = {
+    "bts": ("lib.bts.re_synthesis", "lib.bts.score"),
+    "pel": ("lib.pel.score",),
+    "pel_ablations": ("lib.pel.ablations --every",),
+}
+"""Which commands train and score what lies in results/scores/FAMILY."""
+SETTINGS = {
+    "bts": ("data", "re_synthesizer", "residual_detectors", "bts_detectors", "test_sets"),
+    "pel": ("data", "faces", "pel", "pel_detectors"),
+    "pel_ablations": ("data", "faces", "pel", "ablations"),
+}
+"""Sections of params.yaml that decide the results of a family."""
+SHARED = ("faces", "wiped", ".landmarks")  # made once: no training seed has a say in them
+KEPT = paths.ROOT / "results" / "seeds"
+RUNS = KEPT / "runs.csv"
+FORMAT = {"index": False, "float_format": "%.4f", "compression": {"method": "gzip", "mtime": 0}}
+ROUNDING = 1e-4  # of the scores that are kept
+COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
+
+
+def recipe(family, settings):
+    """Return a hash of all that the scores of a family depend on but the seed: settings and code."""
+    sections = {name: getattr(settings, name).model_dump() for name in SETTINGS[family]}
+    code = [command.split()[0] for command in FAMILIES[family]]
+    return staleness.key(scale=settings.scale, seed=settings.seed, settings=sections, code=code)
+
+
+def machine():
+    """Return the name of the processor."""
+    file = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*:\s*(.+)", file.read_text()) if file.is_file() else None
+    return named[1] if named else platform.processor()
+
+
+def start(family, outputs):
+    """Copy what the default run has trained of a family, so that its seed is not trained twice."""
+    parts = [paths.CHECKPOINTS / family, paths.HISTORY / family, paths.RESULTS / "scores" / family]
+    for folder in (*parts, paths.CHECKPOINTS / "re_synthesizer", paths.HISTORY / "re_synthesizer"):
+        if folder.is_dir():
+            shutil.copytree(folder, outputs / folder.relative_to(paths.OUTPUTS), dirs_exist_ok=True)
+
+
+def train(family, seed, outputs):
+    """Run the commands of a family with a training seed into the folder `outputs`; raises SystemExit if one fails."""
+    outputs.mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        made, link = paths.OUTPUTS / name, outputs / name
+        if made.is_dir() and not link.exists():
+            link.symlink_to(made, target_is_directory=True)
+    environment = os.environ | {"DEEPFAKE_OUTPUTS": str(outputs), "DEEPFAKE_SEED": str(seed)}
+    for command in FAMILIES[family]:
+        words = [sys.executable, "-m", *command.split()]
+        if status := subprocess.run(words, env=environment, cwd=paths.ROOT).returncode:
+            raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; start it again to go on from here")
+
+
+def keep(family, seed, outputs, **how):
+    """Copy the scores of a family into KEPT, four digits a score, and its row into RUNS; how: COLUMNS of this row."""
+    folder = outputs / "results" / "scores" / family
+    for file in sorted(folder.rglob("*.csv")):
+        kept = KEPT / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
+        table = score_files.read(file)
+        paths.replace(kept, lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
+    row = pd.DataFrame([{"family": family, "seed": seed, **how}])[COLUMNS]
+    whole = pd.concat([*([pd.read_csv(RUNS)] if RUNS.is_file() else []), row])
+    whole = whole.drop_duplicates(["family", "seed"], keep="last").sort_values(["family", "seed"])
+    paths.replace(RUNS, lambda temporary: whole.to_csv(temporary, index=False))
+
+
+def read(name):
+    """Return {seed: table of scores} of what is kept under a name, such as "bts/SR/ProGAN"; {} if nothing is."""
+    files = sorted((KEPT / name).glob("*.csv.gz"), key=lambda file: int(file.name.split(".")[0]))
+    as_text = dict.fromkeys(score_files.NAMES, str)
+    return {int(file.name.split(".")[0]): pd.read_csv(file, dtype=as_text) for file in files}
+
+
+def doubt(family, settings):
+    """Return one line that says why what is kept of a family is not what this code and these settings give, or ""."""
+    runs = pd.read_csv(RUNS) if RUNS.is_file() else pd.DataFrame(columns=COLUMNS)
+    runs = runs[runs["family"] == family]
+    if runs.empty:
+        return f"results/seeds: no seeds of {family} are kept; `python -m lib.seeds 0 1 2 3 4` makes them"
+    if set(runs["scale"]) != {settings.scale}:
+        return f"results/seeds: those of {family} are of scale {runs['scale'].iloc[0]}, this run is {settings.scale}"
+    old = runs.loc[runs["recipe"] != recipe(family, settings), "seed"].tolist()
+    remedy = "`make repro-all` makes them again"
+    return f"results/seeds: {family} has changed since seeds {old} were run; {remedy}" if old else ""
+
+
+def check():
+    """Compare the scores of the default run with what other seeds lead to expect: a DataFrame, one row a number.
+
+    Columns: what (the kept name), test, metric, value, low, high (`verdicts.expected`), inside. Of each test that has
+    photographs and fakes: frame accuracy and AUC.
+    """
+    rows = []
+    for folder in sorted({file.parent for file in KEPT.rglob("*.csv.gz")}):
+        what = folder.relative_to(KEPT).as_posix()
+        file = paths.RESULTS / "scores" / f"{what}.csv"
+        if not file.is_file():
+            continue
+        runs = [score_files.read(file), *read(what).values()]
+        for test, part in runs[0].groupby([column for column in ("train", "test") if column in runs[0]], sort=False):
+            if part["label"].nunique() == 2:
+                same = [(run.loc[part.index, "label"], run.loc[part.index].iloc[:, -1]) for run in runs]
+                measured = {"accuracy": [((score > 0.5) == label).mean() for label, score in same],
+                            "AUC": [roc_auc_score(label, score) for label, score in same]}  # fmt: skip
+                for metric, (value, *others) in measured.items():
+                    low, high = verdicts.expected(others)
+                    inside = bool(low - ROUNDING <= value <= high + ROUNDING)
+                    rows.append({"what": what, "test": ", ".join(test), "metric": metric, "value": value,
+                                 "low": low, "high": high, "inside": inside})  # fmt: skip
+    return pd.DataFrame(rows, columns=["what", "test", "metric", "value", "low", "high", "inside"])
+
+
+def main(arguments=None):
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m lib.seeds", description=__doc__.splitlines()[0])
+    parser.add_argument("seeds", type=int, nargs="*", metavar="SEED")
+    parser.add_argument("--check", action="store_true", help="is the last run where other seeds lead to expect it?")
+    parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all by default")
+    given = parser.parse_args(arguments)
+    try:
+        settings = params.load()
+    except params.ParamsError as error:
+        raise SystemExit(f"params.yaml: {error}") from None
+    if given.check or not given.seeds:
+        return _say(check())
+    preflight.stop(settings)
+    for family in given.family:
+        for seed in given.seeds:
+            outputs = paths.OUTPUTS / ".seeds" / str(seed)
+            if seed == settings.training_seed:
+                start(family, outputs)
+            spent, began = outputs / ".unfinished" / f"seconds_{family}.json", time.perf_counter()
+            before = json.loads(spent.read_text()) if spent.is_file() else 0
+            train(family, seed, outputs)
+            seconds = before + time.perf_counter() - began
+            paths.replace(spent, lambda temporary, seconds=seconds: temporary.write_text(json.dumps(seconds)))
+            keep(family, seed, outputs, scale=settings.scale, seconds=round(seconds), recipe=recipe(family, settings),
+                 machine=f"{machine()}, {os.cpu_count()} cores",
+                 date=datetime.date.today().isoformat())  # fmt: skip
+            print(f"{family}, seed {seed}: {seconds / 60:.0f} minutes, kept in {paths.show(KEPT / family)}")
+    return 0
+
+
+def _say(table):
+    """Print the numbers outside of what is expected; returns 1 where they are more than luck explains."""
+    if table.empty:
+        print("nothing to compare: no seeds are kept, or no scores are there (`make repro`)")
+        return 0
+    outside = table[~table["inside"]]
+    if len(outside):
+        print(outside.drop(columns="inside").to_string(index=False, float_format="{:.3f}".format))
+    share = len(outside) / len(table)
+    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) leave the range of other seeds; by luck 5 % would")
+    return int(share > 0.15)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
