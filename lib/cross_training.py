@@ -18,13 +18,12 @@ from lib.training.side_by_side import side_by_side
 PER_VIDEO = 5  # frames of each video: enough for Beyond the Spectrum
 
 
-def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, residual_detectors, pel, pel_detectors):
+def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, residual_detectors, pel):
     """Train one of the two detectors, or load it: (model, its history).
 
     file: its name in `files`; forged: table of faces cut out of videos; photos: table of photographs and GAN images;
     generator: whose images PEL learns from; the other arguments are params.training_seed and sections of params.yaml.
-    The re-synthesizer is not trained again: it has seen photographs alone, as its paper wants. PEL has the budget of
-    its rivals.
+    The re-synthesizer is not trained again: it has seen photographs alone, as its paper wants.
     """
     if file == "cross/BTS_forged":
         frames = forged.drop(columns="mask", errors="ignore").groupby("video", sort=False).head(faces.frames_per_video)
@@ -33,8 +32,7 @@ def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, resid
             return bts_train.train("SR", few, sets.ALL, re_synthesizer.size, residual_detectors, seed, file=file,
                                    re_synthesizer=re_synthesizer)  # fmt: skip
     learned = photos.iloc[sets.of_source(photos, generator)]
-    return pel_train.train(detectors.entry("PEL"), learned, faces, pel_detectors.training, seed, file, pel=pel,
-                           pel_detectors=pel_detectors)  # fmt: skip
+    return pel_train.train(detectors.entry("PEL"), learned, faces, pel.training, seed, file, pel=pel)
 
 
 def files(generator):
@@ -57,7 +55,7 @@ def main():
             "forged": face_sets.table(face_sets.own), "generator": generator, "faces": params.faces,
             "photos": layouts.images(params.data.generated, params.seed, params.re_synthesizer.limit),
             "seed": params.training_seed, "re_synthesizer": params.re_synthesizer, "pel": params.pel,
-            "residual_detectors": params.residual_detectors, "pel_detectors": params.pel_detectors,
+            "residual_detectors": params.residual_detectors,
         }  # fmt: skip
         names = list(files(generator).values())
         work = functools.partial(_history, options=options)

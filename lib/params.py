@@ -76,6 +76,7 @@ Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
 # PEL, the networks that its tables compare, and its ablations; all trained with the same kind of budget.
 Training = section("Training", warmup_epochs=Natural, decay_at=list[Share], weight_decay=NotNegative, **BUDGET)
+TrainedOn = Literal["FF++(HQ)", "FF++(LQ)", "WildDeepfake"]
 Pel = section(
     "Pel", backbone=Backbone, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],
     literal_init=bool, noise_after=list[Block], enhance_after=list[Block], training=Training,
@@ -83,9 +84,9 @@ Pel = section(
 PelDetectors = section(
     "PelDetectors",
     lambda s: s.pretrained and s.width != 1 and f"width: ImageNet weights exist for width 1, not {s.width}",
-    train_on=list[Literal["FF++(HQ)", "FF++(LQ)", "WildDeepfake"]], width=Annotated[float, Field(gt=0, le=1)],
+    train_on=list[TrainedOn], seeds_train_on=list[TrainedOn], width=Annotated[float, Field(gt=0, le=1)],
     pretrained=bool, attention_backbone=Backbone, attention_maps=Count, texture_stage=Natural, limit=Natural,
-    curve_images=Natural, training=Training,
+    curve_images=Natural, learning_rates=dict[str, Positive],
 )  # fmt: skip
 Ablations = section(
     "Ablations",
@@ -122,8 +123,7 @@ MoreFakes = section("MoreFakes", draws=Count, first_seed=Natural, weights=(str, 
 Machine = section("Machine", threads=Natural)
 Params = section(
     "Params", scale=Literal[SCALES], seed=Natural, training_seed=Natural, machine=Machine, data=Data, faces=Faces,
-    pel=Pel,
-    re_synthesizer=ReSynthesizer, residual_detectors=ResidualDetectors, joint_training=JointTraining,
+    pel=Pel, re_synthesizer=ReSynthesizer, residual_detectors=ResidualDetectors, joint_training=JointTraining,
     bts_detectors=BtsDetectors, test_sets=TestSets, scenes=Scenes, pel_detectors=PelDetectors, ablations=Ablations,
     generators=Generators, finetuning=Finetune, translation=Translation, more_fakes=MoreFakes,
 )  # fmt: skip

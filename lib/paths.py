@@ -18,7 +18,7 @@ NOTEBOOKS = ROOT / "notebooks"
 
 FACES = OUTPUTS / "faces"  # crops cut out of videos, with their manifest
 LANDMARKS = OUTPUTS / ".landmarks"  # of face crops, kept because searching them takes long; may be removed
-WIPED = OUTPUTS / "wiped"  # test fakes of Beyond the Spectrum after +E and +P
+WIPED = OUTPUTS / "wiped"  # test images of Beyond the Spectrum after +E and +P
 CHECKPOINTS = OUTPUTS / "checkpoints"  # trained weights, one safetensors file a network
 RESULTS = OUTPUTS / "results"
 TABLES = RESULTS / "tables"

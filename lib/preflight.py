@@ -171,8 +171,7 @@ def gpu(params):
         return []
     memory = torch.cuda.get_device_properties(0).total_memory / 2**20
     measured, lines, gpus = pd.read_csv(file).set_index("PEL").loc["training"], [], int(os.environ.get("WORLD_SIZE", 1))
-    for key, side in (("pel", params.faces.size), ("pel_detectors", params.faces.size),
-                      ("ablations", params.ablations.size)):  # fmt: skip
+    for key, side in (("pel", params.faces.size), ("ablations", params.ablations.size)):
         batch = getattr(params, key).training.batch_size
         # Measured in float32. Trained in bfloat16 where the GPU has it: what the backward pass needs is half as large.
         image = measured["an image"] * (side / size) ** 2 / (1 + torch.cuda.is_bf16_supported())

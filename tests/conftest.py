@@ -110,8 +110,8 @@ def face_settings(tmp_path, monkeypatch):
             cross_forged=[params.DataSet(layout="folders", root=str(tmp_path / "elsewhere"))],
         ),
         faces=whole.faces.replace(size=64),
-        pel=whole.pel.replace(pretrained=False, training=whole.pel.training.replace(batch_size=4)),
-        pel_detectors=settings.replace(width=0.05, curve_images=4, training=settings.training.replace(**FEW_STEPS)),
+        pel=whole.pel.replace(pretrained=False, training=whole.pel.training.replace(**FEW_STEPS)),
+        pel_detectors=settings.replace(width=0.05, curve_images=4),
     )
 
 

@@ -56,7 +56,8 @@ def auc(gan_settings, toy, monkeypatch):
             model, _ = bts_train.train(name, table, sets.ALL, SIZE, budget, 0, bts_detectors=gan_settings.bts_detectors,
                                        re_synthesizer=gan_settings.re_synthesizer)  # fmt: skip
         else:
-            few = rivals.training.replace(batch_size=8, epochs=2 if name in PRETRAINED else 6, learning_rate=0.002)
+            epochs, common = 2 if name in PRETRAINED else 6, gan_settings.pel.training
+            few = common.replace(batch_size=8, epochs=epochs, warmup_epochs=0, decay_at=[], learning_rate=0.002)
             sections = {"pel": gan_settings.pel, "pel_detectors": rivals}
             model, _ = pel_train.train(entry, table, faces, few, 0, f"pel/{name}", **sections)
         test = toy[toy["split"] == "test"]

@@ -83,11 +83,8 @@ def test_one_switch_selects_the_paper_s_numbers(edited):
         # found at the bundled scale, too
         ("pel.paper.training.decay_at", [1.5], r"^pel\.training\.decay_at\[0\]: has to be less than 1"),
         ("pel.frequency_start", "zero", r"^pel\.frequency_start: 'zero' is not one of pretrained, random$"),
-        (
-            "pel_detectors.training.decay_at",
-            [12],
-            r"^pel_detectors\.training\.decay_at\[0\]: has to be less than 1, has 12",
-        ),
+        ("ablations.training.decay_at", [12], r"^ablations\.training\.decay_at\[0\]: has to be less than 1, has 12"),
+        ("pel_detectors.learning_rates", {"PEL": 0}, r"^pel_detectors\.learning_rates.*: has to be greater than 0"),
         ("ablations.training.decay_at", [0.0], r"^ablations\.training\.decay_at\[0\]: has to be greater than 0, has 0"),
         ("pel.noise_after", [1, 8], r"^pel\.noise_after\[1\]: has to be less than or equal to 7, has 8$"),
         ("pel.enhance_after", 2, r"^pel\.enhance_after: needs a list, has 2$"),

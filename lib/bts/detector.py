@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from lib.backbones.resnet import ResidualDetector, grad_cam
 from lib.bts.perceptual import CHANNELS, Perceptual
-from lib.bts.re_synthesizer import RDN, rdn_options
-from lib.bts.residuals import remembered
+from lib.bts.re_synthesizer import rdn_options
+from lib.bts.residuals import TrainedRDN, remembered
 from lib.detectors import Detector, register
 from lib.params import ParamsError
 
@@ -32,13 +32,12 @@ class BeyondTheSpectrum(Detector):
             raise ValueError(f"stages: {stages} are not among 0 (pixel) and 1 .. 5 (perceptual)")
         self.stages = list(stages)
         self.trained_parts = {"re_synthesizer": f"re_synthesizer/{phi}"}  # part: its trained weights
-        self.re_synthesizer = RDN(**re_synthesizer).requires_grad_(False)
+        self.re_synthesizer = TrainedRDN(**re_synthesizer).requires_grad_(False)
         self.perceptual = Perceptual(perceptual, pretrained)
         channels = (3, *CHANNELS[perceptual])
         self.detectors = nn.ModuleList([ResidualDetector(channels[stage], layers, width) for stage in stages])
         self.register_buffer("stage_weights", torch.tensor(stage_weights, dtype=torch.float32))
-        for network in (self.re_synthesizer, self.perceptual):
-            network.to(memory_format=torch.channels_last)  # a third of the time on a CPU
+        self.perceptual.to(memory_format=torch.channels_last)  # a third of the time on a CPU
 
     @property
     def stage_names(self):
@@ -52,11 +51,9 @@ class BeyondTheSpectrum(Detector):
         """
         if any(parameter.requires_grad for parameter in self.re_synthesizer.parameters()):
             return self._residuals(rgb, self.re_synthesizer.re_synthesize(rgb))
-        network = list(self.re_synthesizer.state_dict().values())
         theta = next(self.perceptual.parameters())  # never trained: one tensor tells it from another
-        output = lambda rgb: remembered(lambda rgb: [self.re_synthesizer.re_synthesize(rgb)], rgb, *network)[0]
-        compute = lambda rgb: self._residuals(rgb, output(rgb))
-        return remembered(compute, rgb, *network, theta, torch.tensor(self.stages))
+        compute = lambda rgb: self._residuals(rgb, self.re_synthesizer.re_synthesize(rgb))
+        return remembered(compute, rgb, *self.re_synthesizer.state_dict().values(), theta, torch.tensor(self.stages))
 
     def _residuals(self, rgb, output):
         pairs = [(rgb, output)]

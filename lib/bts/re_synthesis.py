@@ -9,6 +9,7 @@ from lib.bts.degradations import TASKS
 from lib.bts.patches import Patches
 from lib.bts.perceptual import Perceptual, equations, reconstruction
 from lib.bts.re_synthesizer import RDN, load_released, rdn_options
+from lib.bts.residuals import TrainedRDN
 from lib.bts.sets import rows
 from lib.data import check, layouts
 from lib.data.items import FaceImages
@@ -77,11 +78,11 @@ def _history(settings, table, name, **options):
 
 
 def load(name="SR", folder="re_synthesizer"):
-    """Return the trained re-synthesizer `name`, in eval mode; raises FileNotFoundError that names the stage to run."""
+    """Return the trained re-synthesizer `name`, which learns no more; raises FileNotFoundError that names the stage."""
     state, config = checkpoints.load(checkpoints.file(f"{folder}/{name}"))
-    model = RDN(**config["options"])
+    model = TrainedRDN(**config["options"])
     model.load_state_dict(state)
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Residuals that are kept in memory: the re-synthesizer does not change while detectors learn from it and are scored.
+"""What a trained re-synthesizer makes of images, kept in memory while detectors learn from it and are scored.
 
 What is kept is found again by the image and by the weights that made it. So epochs, tests and detectors share it, if
 they are run one after the other in one process.
@@ -8,6 +8,8 @@ import contextlib
 import hashlib
 
 import torch
+
+from lib.bts.re_synthesizer import RDN
 
 LIMIT = 3 * 2**30  # bytes that are kept at most
 
@@ -58,6 +60,15 @@ def remembered(compute, rgb, *decisive):
             _kept.add(name, parts)
     found = zip(*[made.get(name) or _kept[name] for name in names], strict=True)
     return [torch.stack(stage).to(rgb.device) for stage in found]
+
+
+class TrainedRDN(RDN):
+    """A re-synthesizer that computes an image once within `keep`, unless it learns."""
+
+    def re_synthesize(self, rgb):
+        if any(parameter.requires_grad for parameter in self.parameters()):
+            return super().re_synthesize(rgb)
+        return remembered(lambda rgb: [super(TrainedRDN, self).re_synthesize(rgb)], rgb, *self.state_dict().values())[0]
 
 
 def _digest(*tensors):

@@ -15,7 +15,8 @@ from lib.bts.score import COLUMNS
 from lib.evaluation import report, resampling, verdicts
 from lib.evaluation.metrics import metrics
 
-FAKES_ONLY = ("R", "A", "E", "P")  # tests without photographs of their own: those of raw are used
+FAKES_ONLY = ("R", "A", "E", "P")  # tests with the photographs of raw
+BOTH = {"E on both": "E", "P on both": "P"}  # tests with photographs that were changed, too, and whose scores they are
 SHORT = {"ProGAN": "P", "StyleGAN": "S"}
 TABLE1 = {
     f"{SHORT[on] if on == tested else f'{SHORT[on]}to{SHORT[tested]}'}_{test}": (on, test, tested)
@@ -23,6 +24,12 @@ TABLE1 = {
     for test in ("raw", "R", "E", "A", "P")
 }
 """Column of BTS Table 1: (trained on, test, tested on)."""
+TABLE1_BOTH = {
+    column.replace(test, f"{test} on both"): (on, f"{test} on both", tested)
+    for column, (on, test, tested) in TABLE1.items()
+    if test in BOTH.values()
+}
+"""The columns of +E and +P once more, with photographs that were changed, too."""
 TABLE2 = {
     f"{short}_{column}": (on, "FFHQ", tested)
     for on, short in SHORT.items()
@@ -57,11 +64,11 @@ def learned(scored, stages):
 def of_test(scored, test, tested_on):
     """Return the rows of a test to measure: its photographs, or those of raw, and as many fakes of `tested_on`.
 
-    Where one kind has more rows, some are drawn, the same ones for all detectors: the paper's accuracies are of equal
-    counts.
+    test: one of the scores, or a key of BOTH. Where one kind has more rows, some are drawn, the same ones for all
+    detectors: the paper's accuracies are of equal counts.
     """
-    part = scored[scored["test"] == test]
-    reals = scored[scored["test"] == ("raw" if test in FAKES_ONLY else test)]
+    part = scored[scored["test"] == BOTH.get(test, test)]
+    reals = scored[scored["test"] == "raw"] if test in FAKES_ONLY else part
     kinds = reals[reals["label"] == 0], part[part["method"] == tested_on]
     count = min(map(len, kinds))
     kinds = [kind if len(kind) == count else kind.sample(count, random_state=0).sort_index() for kind in kinds]
@@ -77,6 +84,9 @@ def measure(scored, n_bootstrap=1000):
     measured = []
     for (detector, trained_on), frame in scored.items():
         tests = frame.loc[frame["label"] == 1, ["test", "method"]].drop_duplicates()
+        both = set(frame.loc[frame["label"] == 0, "test"])
+        twice = [tests[tests["test"] == test].assign(test=name) for name, test in BOTH.items() if test in both]
+        tests = pd.concat([tests, *twice])
         columns = [item for item in names(detector).items() if item[0] in frame]
         for (column, row), place in itertools.product(columns, tests.itertuples(index=False)):
             part = of_test(frame, *place)

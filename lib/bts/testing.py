@@ -15,7 +15,7 @@ def tests(table, others, source, size, settings, seed, sizes):
     side}, if it is not `size`.
     val: the validation photographs and images of the source, for calibration. raw: all test images. "jpeg 50", ...:
     some test photographs and images of the source after one change of `curves`.
-    R, A, E and P have fakes only, because their photographs are those of raw.
+    R and A have fakes only, because their photographs are those of raw; the photographs of E and P are changed, too.
     """
     val, test = (sets.rows(table, split) for split in ("val", "test"))
     val = val.iloc[sets.of_source(val, source)].reset_index(drop=True)
@@ -24,7 +24,7 @@ def tests(table, others, source, size, settings, seed, sizes):
     for name, other in others.items():
         other = sets.rows(other, "test", 1 if name in ("R", "A") else None)
         yield name, other, FaceImages(other, sizes.get(name, size))
-    own = test.iloc[sets.of_source(test, source)].groupby("label").head(settings.curve_images).reset_index(drop=True)
+    own = sets.spread(test.iloc[sets.of_source(test, source)], settings.curve_images)
     own_items = FaceImages(own, size)
     for change, strengths in settings.curves:
         for strength in strengths:

@@ -1,4 +1,4 @@
-"""The test fakes after +E and +P, which wipe their traces, as files that every detector reads.
+"""The test images after +E and +P, which wipe the traces of fakes, as files that every detector reads.
 
 `python -m lib.bts.wiped` writes them to wiped/E and wiped/P, those of the scenes to wiped/SCENE/E and wiped/SCENE/P: by
 processes of this machine, or with `--scheduler ADDRESS` by the workers of a running dask cluster. Images that
@@ -26,10 +26,11 @@ AT_ONCE = 64  # photographs whose spectra are added up in one job
 
 
 def make(table, size, seed, scene="", **how):
-    """Write the test fakes of a table of photographs and GAN images after +E and +P, but for files that are up to date.
+    """Write the test images of a table of photographs and GAN images after +E and +P, unless they are up to date.
 
-    size: of the images in pixels; seed: of the draws of +P; scene: name of their folder; how: workers, client, as in
-    `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
+    The paper changes the fakes alone; photographs are changed, too, so that it can be told whether a detector sees the
+    change itself. size: of the images in pixels; seed: of the draws of +P; scene: name of their folder; how: workers,
+    client, as in `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
     """
     given, changes = _given(table, size, seed, scene), {"E": None, "P": perturb.chain}
     if not _finished(given["E"], "E"):
@@ -41,7 +42,7 @@ def make(table, size, seed, scene="", **how):
 
 
 def read(table, size, seed, scene=""):
-    """Return {"E", "P"}: the table of the test fakes, with the paths of the files that `make` has written of them.
+    """Return {"E", "P"}: the table of the test images, with the paths of the files that `make` has written of them.
 
     Raises FileNotFoundError in one line that names the command, if files are missing or were made of other images.
     """
@@ -69,9 +70,9 @@ def spectrum(table, size, scene="", **how):
 
 
 def _given(table, size, seed, scene):
-    """Return {"E", "P"}: the jobs (folder, source, path, name) of all test fakes, for `jobs.finish`."""
+    """Return {"E", "P"}: the jobs (folder, source, path, name) of all test images, for `jobs.finish`."""
     wanted, found = staleness.images(sets.rows(table, "train", 0)), {"E": [], "P": []}
-    for number, row in enumerate(sets.rows(table, "test", 1).itertuples()):
+    for number, row in enumerate(sets.rows(table, "test").itertuples()):
         name, state = f"{row.method}/{Path(row.path).name}", [size, *staleness.fingerprint(row.path)]
         for kind, source in (("E", [*state, wanted]), ("P", [*state, seed, name])):
             found[kind].append((paths.WIPED / scene / kind / f"{number:06d}", source, row.path, name))
@@ -80,8 +81,8 @@ def _given(table, size, seed, scene):
 
 def _tables(table, given):
     """Return the tables that `read` does, of finished jobs."""
-    fakes, file = sets.rows(table, "test", 1), perturb.changed_file
-    return {kind: fakes.assign(path=[str(file(folder, path)) for folder, _, path, _ in done])
+    test, file = sets.rows(table, "test"), perturb.changed_file
+    return {kind: test.assign(path=[str(file(folder, path)) for folder, _, path, _ in done])
             for kind, done in given.items()}  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def _finished(given, kind):
 
 
 def _finish(work, given, kind, name, unit, how):
-    """Call `jobs.finish`, and remove the folders of images that are no longer test fakes."""
+    """Call `jobs.finish`, and remove the folders of images that are no longer tested."""
     setting = "LOKY_MAX_CPU_COUNT (processes at a time)"
     records = jobs.finish(work, given, staleness.code(*CODE[kind]), name, unit=unit, setting=setting, **how)
     for folder in {folder.parent for folder, *_ in given}:
@@ -122,8 +123,8 @@ def main(arguments=None):
             if not scene or check.is_there(root):
                 table, size = layouts.images(root, params.seed, limit), root.size or params.re_synthesizer.size
                 found = make(table, size, params.seed, scene, workers=joblib.cpu_count(), client=client)
-                for kind, fakes in found.items():
-                    print(f"{len(fakes)} fakes of {root.root} after +{kind}")
+                for kind, changed in found.items():
+                    print(f"{len(changed)} images of {root.root} after +{kind}")
     except (ParamsError, FileNotFoundError, RuntimeError, ValueError) as error:
         raise SystemExit(str(error)) from None
 

@@ -12,7 +12,7 @@ import numpy as np
 from lib import detectors, paths, preflight
 from lib.data import faces as data_faces
 from lib.evaluation import score_files
-from lib.params import ParamsError, load
+from lib.params import ParamsError, load, one_of
 from lib.pel import network, sets, testing, train
 from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
@@ -39,7 +39,9 @@ DENOISERS = {
     "median3_5": ("median3+5", "median", (3, 5)),
     "median3_5_7": ("median3+5+7", "median", (3, 5, 7)),
 }
-ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS]))
+# In neither table: the frequency stream of PEL with a random first layer, not one that repeats that of the RGB stream.
+RANDOM_START = "pel_random"
+ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS, RANDOM_START]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
 
 
@@ -51,6 +53,7 @@ def entry(row):
     _, denoiser, kernel_size = DENOISERS.get(row, DENOISERS["pel"])
     changes = {"streams": streams, "self_enhancement": alone, "mutual_enhancement": mutual,
                "denoiser": denoiser, "kernel_size": kernel_size}  # fmt: skip
+    changes |= {"frequency_start": "random"} if row == RANDOM_START else {}
     return dataclasses.replace(detectors.entry("PEL"), name=row, options=functools.partial(network.options, **changes))
 
 
@@ -139,6 +142,8 @@ def main(arguments=None):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
     params = load()
     preflight.stop(params)
+    for row in params.ablations.rows:
+        one_of("ablations.rows", row, ROWS)
     rows = ROWS if given.every else given.rows or params.ablations.rows or ROWS
     shared = common(params.data, params.faces, params.pel, params.ablations, params.seed)
     run_all(rows, params.training_seed, shared, params.machine.threads)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib import detectors, paths, preflight
 from lib.evaluation import score_files
-from lib.params import ParamsError, load
+from lib.params import ParamsError, load, one_of
 from lib.pel import testing, train
 from lib.pel.sets import FaceSets, spread
 from lib.training import checkpoints, staleness
@@ -35,7 +35,7 @@ def run(name, sets, pel, pel_detectors, seed):
     for source in sets.training():
         own = source == sets.own
         weights = train.weights(name, "" if own else source)
-        budget = train.budget(name, pel, pel_detectors, own)
+        budget = train.budget(name, pel, pel_detectors)
         sections = {"pel": pel, "pel_detectors": pel_detectors}
         models[source], _ = train.train(entry, sets.table(source), sets.seen(source), budget, seed, weights, **sections)
         few[source] = spread(tests[source], pel_detectors.curve_images)
@@ -54,9 +54,9 @@ def run(name, sets, pel, pel_detectors, seed):
 
 
 def run_all(names, sets, pel, pel_detectors, seed, threads=1):
-    """Call `run` for each detector, the longest trainings first; threads: as in `side_by_side`."""
+    """Call `run` for each detector, PEL first, as it takes longest; threads: as in `side_by_side`."""
     sets.cut()
-    names = sorted(names, key=lambda name: name not in train.LONGER)
+    names = sorted(names, key=lambda name: name != "PEL")
     side_by_side(lambda name: run(name, sets, pel, pel_detectors, seed), names, threads=threads)
 
 
@@ -73,14 +73,20 @@ def main(arguments=None):
     known = detectors.names("pel")
     parser = argparse.ArgumentParser(prog="python -m lib.pel.score", description=__doc__.splitlines()[0])
     parser.add_argument("detectors", nargs="*", metavar="DETECTOR", help=f"{', '.join(known)}; all by default")
+    parser.add_argument("--every", action="store_true", help="also train on the sets of seeds_train_on in params.yaml")
     given = parser.parse_args(arguments)
     if unknown := set(given.detectors) - set(known):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(known)}")
     params = load()
+    for name in params.pel_detectors.learning_rates:
+        one_of("pel_detectors.learning_rates", name, known)
     preflight.stop(params)
-    sets = FaceSets(params.data, params.faces, params.pel_detectors, params.seed)
+    settings = params.pel_detectors
+    if given.every:
+        settings = settings.replace(train_on=[*settings.train_on, *settings.seeds_train_on])
+    sets = FaceSets(params.data, params.faces, settings, params.seed)
     names, threads = given.detectors or known, params.machine.threads
-    run_all(names, sets, params.pel, params.pel_detectors, params.training_seed, threads)
+    run_all(names, sets, params.pel, settings, params.training_seed, threads)
     if not given.detectors:
         others = [source for source in sets.training() if source != sets.own]
         stems = {Path(train.weights(name, source)).name for name in known for source in ("", *others)}

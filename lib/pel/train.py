@@ -12,22 +12,20 @@ from lib.training import checkpoints, staleness
 from lib.training.device import device
 from lib.training.fit import fit
 
-LONGER = ("PEL", "RGB")  # have the budget of `pel` on data.forged, because PEL's main claim compares these two
+
+def budget(name, pel, pel_detectors):
+    """Return the params.Training of a detector: that of `pel`, with a learning rate of its own if one is named."""
+    rate = pel_detectors.learning_rates.get(name, pel.training.learning_rate)
+    return pel.training.replace(learning_rate=rate)
 
 
-def budget(name, pel, pel_detectors, own=True):
-    """Return the params.Training of a detector; own: whether it learns from data.forged."""
-    return pel.training if own and name in LONGER else pel_detectors.training
-
-
-def weights(name, data_set="", seed=None):
+def weights(name, data_set=""):
     """Return the name of the weights of a detector, such as "pel/PEL".
 
-    data_set: the set that it learns from, only if that is not data.forged ("pel/PEL_FF_LQ"); seed: only if it is not
-    that of params.yaml ("pel_seeds/PEL_seed3").
+    data_set: the set that it learns from, only if that is not data.forged ("pel/PEL_FF_LQ").
     """
-    parts = [name, *re.findall(r"\w+", data_set), *([] if seed is None else [f"seed{seed}"])]
-    return f"pel{'' if seed is None else '_seeds'}/{'_'.join(parts)}"
+    words = re.findall(r"\w+", data_set)
+    return f"pel/{'_'.join([name, *words])}"
 
 
 def train(entry, table, faces, budget, seed, name, **sections):

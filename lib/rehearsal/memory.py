@@ -5,11 +5,8 @@ A picture that a notebook re-synthesizes again, with the same weights, comes out
 
 import contextlib
 
-import torch
-
 from lib import paths
 from lib.bts import residuals
-from lib.bts.re_synthesizer import RDN
 
 UNTIL_THE_END = contextlib.ExitStack()
 STARTUP = f"from {__name__} import keep\n\nkeep()\n"
@@ -23,14 +20,5 @@ def environment(folder):
 
 
 def keep():
-    """Remember until this process ends: the residuals of the detectors, and what an RDN that does not learn makes."""
-    computed = RDN.forward
-
-    def forward(network, low_res):
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in network.parameters()):
-            return computed(network, low_res)
-        made = lambda rgb: [computed(network, rgb)]
-        return residuals.remembered(made, low_res, *network.state_dict().values())[0]
-
-    RDN.forward = forward
+    """Remember until this process ends what re-synthesizers and detectors that do not learn make of each picture."""
     UNTIL_THE_END.enter_context(residuals.keep())

@@ -2,7 +2,6 @@
 
 from lib import detectors
 from lib.bts import re_synthesis
-from lib.pel import train as pel_train
 from lib.rehearsal import cpu, stages
 from lib.rehearsal.ledger import BASE
 from lib.rehearsal.networks import RDN_KEY
@@ -44,7 +43,7 @@ def results_notebook(costs, stage):
 
 def pel_notebook(costs, stage):
     own, *others = face_sets(costs.params).values()
-    for name in pel_train.LONGER:
+    for name in ("PEL", "RGB"):
         costs.score(stage, f"{name}, own test", name, tested(*own[:2]), own[2])
         for data_set, parts, native in others:
             if data_set in costs.params.data.cross_forged:  # all its faces, those to train on among them

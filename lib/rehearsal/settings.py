@@ -22,9 +22,9 @@ FEW = {
         "curves": {"jpeg": [50], "blur": [], "noise": [], "crop": [], "resize": []},
     },
     "test_sets": {name: {"counts": [0, 0, 1]} for name in ("R", "A", "FFHQ", "StarGAN2")},
-    "scenes": dict.fromkeys(("bedroom", "church"), {"counts": [4, 1, 1]}),
+    "scenes": {name: {"counts": [4, 1, 1]} for name in ("bedroom", "church")},
     "pel": {"training": {"epochs": 1, "workers": 1}},
-    "pel_detectors": {"limit": 4, "curve_images": 2, "training": {"epochs": 1, "workers": 1}},
+    "pel_detectors": {"limit": 4, "curve_images": 2},
     "ablations": {"frames_per_video": 1, "training": {"epochs": 1, "workers": 1}},
 }
 """What is less than at scale paper: {section: keys under `paper:`}."""

@@ -183,7 +183,7 @@ def pel_detectors(costs, stage):
             _, parts, size = found[source]
             pixels, what = (size / params.faces.size) ** 2, f"{name} on {source}"
             mask, change = ((size / cpu.CROP) ** 2 * cost[item] for item in ("mask", "change"))
-            budget = pel_train.budget(name, params.pel, settings, source == own)
+            budget = pel_train.budget(name, params.pel, settings)
             learned_faces(costs, stage, what, entry, name, budget, parts, size, masked * mask)
             for test, seen in tests.items():
                 costs.score(stage, f"{what}, {test}", name, seen, size, pixels, found[test][2], masked * mask)
@@ -212,5 +212,5 @@ def cross(costs, stage):
     costs.train(stage, "BTS on forged faces", "SR", params.residual_detectors, sum(few["train"]), 2 * min(few["train"]),
                 sum(few["val"]), side, native=crop)  # fmt: skip
     (train, val, _), source = params.data.generated.counts, params.bts_detectors.sources[0]
-    costs.train(stage, f"PEL on {source}", "PEL", params.pel_detectors.training, 2 * train, 2 * train, 2 * val, crop,
+    costs.train(stage, f"PEL on {source}", "PEL", params.pel.training, 2 * train, 2 * train, 2 * val, crop,
                 native=side)  # fmt: skip

@@ -41,7 +41,8 @@ def command(gan_settings, tmp_path, monkeypatch):
 def test_a_file_of_scores_holds_every_test(run):
     scored = run("1D-Spectrum", "StyleGAN")
     assert {"val", "raw", "E", "P", "jpeg 50", "blur 5"} <= set(scored["test"])
-    assert set(scored.loc[scored["test"].isin(["E", "P"]), "label"]) == {1}, "photographs are left alone"
+    assert set(scored.loc[scored["test"].isin(["R", "A"]), "label"]) <= {1}
+    assert set(scored.loc[scored["test"].isin(["E", "P"]), "label"]) == {0, 1}, "photographs are changed, too"
     assert set(scored.loc[scored["test"] == "val", "method"]) == {"CelebA-HQ", "StyleGAN"}
     pd.testing.assert_frame_equal(score.read("1D-Spectrum", "StyleGAN"), scored)
 
@@ -101,6 +102,18 @@ def test_every_test_is_of_test_images_alone_but_for_the_validation_images_of_val
     assert seen.pop("val") == {"val"}
     assert {"raw", "R", "FFHQ", "jpeg 50", "noise 4"} <= set(seen)
     assert set.union(*seen.values()) == {"test"}
+
+
+def test_robustness_curves_are_of_all_test_people(gan_settings, gan_table):
+    many = pd.concat([gan_table.assign(identity=gan_table["identity"] + f"/{n}", path=gan_table["path"] + str(n))
+                      for n in range(9)])  # fmt: skip
+    few = sets.spread(sets.rows(many.sort_values("identity"), "test"), 6)
+    every = sets.rows(many, "test")
+    assert few["label"].value_counts().to_dict() == {0: 6, 1: 6}
+    apart = [abs(np.diff(np.flatnonzero(every.sort_values("identity").query("label == @label")["identity"]
+                                        .isin(few["identity"])))) for label in (0, 1)]  # fmt: skip
+    assert all(gaps.max() - gaps.min() <= 1 for gaps in apart), "at equal distances"
+    assert len(sets.spread(every, 999)) == len(every)
 
 
 def test_robustness_curves_change_photographs_as_they_change_fakes(gan_settings, gan_table):

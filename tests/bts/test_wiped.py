@@ -24,17 +24,17 @@ def files(gan_table, tmp_path, monkeypatch):
 
 def test_the_files_hold_what_a_detector_would_have_been_shown(files):
     found = wiped.make(files, 32, 0)
-    fakes = sets.rows(files, "test", 1)
+    tested = sets.rows(files, "test")
     photographs = FaceImages(sets.rows(files, "train", 0), 32)
     spectrum = spectra.mean_spectrum(item["rgb"].double().numpy() for item in photographs)
     changes = {"E": lambda image, rng: equalization.equalize_image(image, spectrum), "P": perturb.chain}
     assert list(found) == list(changes)
     for kind, change in changes.items():
-        assert found[kind].drop(columns="path").equals(fakes.drop(columns="path"))
-        wanted = perturb.Changed(FaceImages(fakes, 32), fakes, change, 0)
+        assert found[kind].drop(columns="path").equals(tested.drop(columns="path"))
+        wanted = perturb.Changed(FaceImages(tested, 32), tested, change, 0, fakes_only=False)
         for row, item in zip(found[kind].itertuples(), wanted, strict=True):
             written = read_image(row.path).astype(int)
-            assert Path(row.path).stem == Path(fakes["path"][row.Index]).stem
+            assert Path(row.path).stem == Path(tested["path"][row.Index]).stem
             off = np.abs(written - (255 * item["rgb"]).round().permute(1, 2, 0).numpy())
             assert off.max() <= (1 if kind == "E" else 0) and (off > 0).mean() < 0.01
 
@@ -48,7 +48,7 @@ def test_what_is_there_is_read_and_a_killed_run_goes_on(files, interrupted, monk
     ):
         wiped.read(files, 32, 0)
     wiped.make(files, 32, 0)
-    assert len(calls) == 1 + len(sets.rows(files, "test", 1))
+    assert len(calls) == 1 + len(sets.rows(files, "test"))
     before = files_below(paths.WIPED)
     monkeypatch.setattr(equalization, "equalize", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(spectra, "mean_spectrum", lambda *_: pytest.fail("made again"))
@@ -74,7 +74,7 @@ def test_no_detector_is_shown_fakes_of_other_images_another_seed_or_another_size
 
 
 def test_an_image_that_cannot_be_equalized_is_named(files):
-    path = sets.rows(files, "test", 1)["path"][1]
+    path = sets.rows(files, "test")["path"][1]
     write_png(path, np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(ValueError, match=f"^{path}: images: one has no power in a ring"):
         wiped.make(files, 32, 0)

@@ -12,7 +12,7 @@ from lib.pel import ablations, network, train
 def small(face_settings, tmp_path, monkeypatch):
     """The parameters of the detectors' tests, and nothing written outside of a folder of the test."""
     monkeypatch.setattr(ablations, "SCORES", tmp_path / "results/scores/pel_ablations")
-    training = face_settings.pel_detectors.training
+    training = face_settings.pel.training
     return face_settings.replace(ablations=face_settings.ablations.replace(size=32, training=training))
 
 
@@ -49,6 +49,13 @@ def test_every_denoiser_starts_from_the_same_network(small):
     with torch.no_grad():
         logits = [make(row, small).eval()(rgb) for row in ("pel", "nlm3", "median3_5_7")]
     assert all(torch.equal(logits[0], other) for other in logits[1:])
+
+
+def test_the_row_with_a_random_start_is_pel_but_for_its_first_frequency_layer(small):
+    random, whole = make("pel_random", small), make("pel", small)
+    assert random.frequency_start == "random" and whole.frequency_start == small.pel.frequency_start == "pretrained"
+    shapes = [[p.shape for p in model.parameters()] for model in (random, whole)]
+    assert shapes[0] == shapes[1] and "pel_random" not in (*ablations.COMPONENTS, *ablations.DENOISERS)
 
 
 def test_an_unknown_row_is_named():

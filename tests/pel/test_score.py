@@ -64,11 +64,11 @@ def test_another_seed_is_another_training_of_the_same_tests(given):
     assert not second["score"].equals(first["score"])
 
 
-def test_the_longest_trainings_start_first(given, monkeypatch):
+def test_pel_which_takes_longest_starts_first(given, monkeypatch):
     jobs = []
     monkeypatch.setattr(score, "side_by_side", lambda work, given, threads: jobs.extend(given))
     score.run_all(["MesoNet", "PEL", "RGB", "Freq"], *given)
-    assert jobs == ["PEL", "RGB", "MesoNet", "Freq"]
+    assert jobs == ["PEL", "MesoNet", "RGB", "Freq"]
 
 
 def test_missing_scores_are_one_line_and_nothing_is_trained(given, monkeypatch):
@@ -82,6 +82,18 @@ def test_an_unknown_name_stops_the_command_before_anything_is_trained(monkeypatc
     with pytest.raises(SystemExit):
         score.main(["MesoNet", "Xceptoin"])
     assert "'Xceptoin'" in capsys.readouterr().err
+
+
+def test_seeds_train_on_further_sets_and_a_rate_of_an_unknown_network_is_named(face_settings, monkeypatch):
+    settings, trained = face_settings.pel_detectors.replace(seeds_train_on=["FF++(LQ)"]), []
+    monkeypatch.setattr(score, "load", lambda: face_settings.replace(pel_detectors=settings))
+    monkeypatch.setattr(score, "run_all", lambda names, sets, *given: trained.append(sets.train_on))
+    score.main(["MesoNet"])
+    score.main(["MesoNet", "--every"])
+    assert trained == [[], ["FF++(LQ)"]]
+    settings = settings.replace(learning_rates={"MesoNett": 0.001})
+    with pytest.raises(ParamsError, match="pel_detectors.learning_rates: 'MesoNett' is not one of"):
+        score.main(["MesoNet"])
 
 
 def test_a_full_run_removes_what_a_removed_detector_left_and_a_partial_one_nothing(face_settings, monkeypatch):
@@ -111,7 +123,7 @@ def test_a_set_with_a_size_of_its_own_is_learned_at_that_size_and_tests_follow_t
     seen = []
     images = testing.FaceImages
     monkeypatch.setattr(testing, "FaceImages", lambda table, size: seen.append(size) or images(table, size))
-    score.run("Xception", given, settings.pel, settings.pel_detectors)
+    score.run("Xception", given, settings.pel, settings.pel_detectors, 0)
     config = {name: checkpoints.config(checkpoints.file(f"pel/{name}"))
               for name in ("Xception", "Xception_WildDeepfake")}  # fmt: skip
     assert {name: config[name]["faces"]["size"] for name in config} == {"Xception": 64, "Xception_WildDeepfake": 32}

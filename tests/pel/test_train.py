@@ -22,7 +22,7 @@ def sections(settings):
 def trained(settings, name, **changes):
     entry = detectors.entry(name)
     table = faces.prepare(settings.data.forged, settings.faces, settings.seed)
-    given = {"table": table, "faces": settings.faces, "budget": settings.pel_detectors.training, "seed": 0} | changes
+    given = {"table": table, "faces": settings.faces, "budget": settings.pel.training, "seed": 0} | changes
     return train.train(entry, name=train.weights(name), **given, **sections(settings))
 
 
@@ -56,17 +56,16 @@ def test_an_unknown_detector_is_named_with_those_there_are():
         detectors.entry("Xceptoin")
 
 
-def test_pel_and_its_rgb_stream_have_the_longer_budget_on_the_faces_of_the_claim_alone(face_settings):
-    pel, others = face_settings.pel, face_settings.pel_detectors
-    longer = {name for name in NAMES if train.budget(name, pel, others) is pel.training}
-    assert longer == {"PEL", "RGB"}
-    assert train.budget("PEL", pel, others, own=False) is others.training
+def test_all_networks_have_one_budget_but_for_a_learning_rate_that_params_yaml_names(face_settings):
+    settings = face_settings.pel_detectors.replace(learning_rates={"MesoNet": 0.004})
+    budgets = {name: train.budget(name, face_settings.pel, settings) for name in NAMES}
+    assert budgets.pop("MesoNet") == face_settings.pel.training.replace(learning_rate=0.004)
+    assert all(budget == face_settings.pel.training for budget in budgets.values())
 
 
-def test_a_second_seed_and_a_second_training_set_leave_the_first_weights_alone():
+def test_a_second_training_set_leaves_the_first_weights_alone():
     assert train.weights("PEL") == "pel/PEL"
     assert train.weights("Add-Net", "FF++(LQ)") == "pel/Add-Net_FF_LQ"
-    assert train.weights("PEL", "WildDeepfake", 3) == "pel_seeds/PEL_WildDeepfake_seed3"
 
 
 def test_what_was_trained_is_loaded_with_its_settings_and_says_the_same(face_settings):
@@ -101,7 +100,7 @@ def test_a_training_is_repeated_only_when_something_it_depends_on_has_changed(
         "test faces": {"table": table.drop(table.index[table["split"] == "test"][0])},
         "a training face": {"table": table.drop(table.index[table["split"] == "train"][0])},
         "the size": {"faces": face_settings.faces.replace(size=32)},
-        "the budget": {"budget": face_settings.pel_detectors.training.replace(learning_rate=0.01)},
+        "the budget": {"budget": face_settings.pel.training.replace(learning_rate=0.01)},
     }
     trained(face_settings, "MesoNet", **changes[changed])
     assert bool(drawn) == stale

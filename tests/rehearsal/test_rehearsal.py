@@ -123,7 +123,7 @@ def passes(monkeypatch):
     monkeypatch.setattr(RDN, "forward", lambda network, x: counted.append(len(x)) or computed(network, x))
     monkeypatch.setattr(residuals, "_kept", None)
     memory.keep()
-    return RDN(4, 4, 1, 1).eval(), counted
+    return residuals.TrainedRDN(4, 4, 1, 1).eval().requires_grad_(False), counted
 
 
 def test_a_notebook_re_synthesizes_each_picture_once(passes):
@@ -140,6 +140,7 @@ def test_a_notebook_re_synthesizes_each_picture_once(passes):
 
 def test_a_step_of_the_re_synthesizer_is_never_remembered(passes):
     network, counted = passes
+    network.requires_grad_(True)
     for _ in range(2):
         network.re_synthesize(torch.zeros(1, 3, 16, 16)).sum().backward()
     assert counted == [1, 1] and network.output.weight.grad is not None
