@@ -25,7 +25,7 @@ TABLE1 = {
 }
 """Column of BTS Table 1: (trained on, test, tested on)."""
 TABLE1_BOTH = {
-    column.replace(test, f"{test} on both"): (on, f"{test} on both", tested)
+    f"{column} on both": (on, f"{test} on both", tested)
     for column, (on, test, tested) in TABLE1.items()
     if test in BOTH.values()
 }
