@@ -7,6 +7,7 @@ and lies in git: the scores of each test image, and results/seeds/runs.csv, how 
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -20,13 +21,14 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from lib import params, paths, preflight
+from lib import detectors, params, paths, preflight
+from lib.bts import re_synthesis
 from lib.evaluation import score_files, verdicts
 from lib.training import staleness
 
 FAMILIES = {
     "bts": ("lib.bts.re_synthesis", "lib.bts.score"),
-    "pel": ("lib.pel.score",),
+    "pel": ("lib.pel.score --every",),
     "pel_ablations": ("lib.pel.ablations --every",),
 }
 """Which commands train and score what lies in results/scores/FAMILY."""
@@ -36,6 +38,12 @@ SETTINGS = {
     "pel_ablations": ("data", "faces", "pel", "ablations"),
 }
 """Sections of params.yaml that decide the results of a family."""
+CODE = {
+    "bts": ("lib.bts.train", "lib.bts.testing", "lib.bts.re_synthesizer", *re_synthesis.CODE),
+    "pel": ("lib.pel.train", "lib.pel.testing"),
+    "pel_ablations": ("lib.pel.train", "lib.pel.testing"),
+}
+"""The modules that train and test the detectors of a family, which have code of their own."""
 SHARED = ("faces", "wiped", ".landmarks")  # made once: no training seed has a say in them
 KEPT = paths.ROOT / "results" / "seeds"
 RUNS = KEPT / "runs.csv"
@@ -46,9 +54,17 @@ COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
 
 def recipe(family, settings):
     """Return a hash of all that the scores of a family depend on but the seed: settings and code."""
-    sections = {name: getattr(settings, name).model_dump() for name in SETTINGS[family]}
-    code = [command.split()[0] for command in FAMILIES[family]]
+    sections = {name: _decisive(getattr(settings, name).model_dump()) for name in SETTINGS[family]}
+    every = [detectors.entry(name).code for name in detectors.names("bts" if family == "bts" else "pel")]
+    code = sorted({*CODE[family], *itertools.chain(*every)})
     return staleness.key(scale=settings.scale, seed=settings.seed, settings=sections, code=code)
+
+
+def _decisive(section):
+    """Return a section without the number of processes that read images, and without the list of rows of a run."""
+    if not isinstance(section, dict):
+        return section
+    return {key: _decisive(value) for key, value in section.items() if key not in ("workers", "rows")}
 
 
 def machine():
@@ -66,8 +82,11 @@ def start(family, outputs):
             shutil.copytree(folder, outputs / folder.relative_to(paths.OUTPUTS), dirs_exist_ok=True)
 
 
-def train(family, seed, outputs):
-    """Run the commands of a family with a training seed into the folder `outputs`; raises SystemExit if one fails."""
+def train(family, seed, outputs, only=()):
+    """Run the commands of a family with a training seed into the folder `outputs`; raises SystemExit if one fails.
+
+    only: the detectors or rows to train, all by default.
+    """
     outputs.mkdir(parents=True, exist_ok=True)
     for name in SHARED:
         made, link = paths.OUTPUTS / name, outputs / name
@@ -75,7 +94,7 @@ def train(family, seed, outputs):
             link.symlink_to(made, target_is_directory=True)
     environment = os.environ | {"DEEPFAKE_OUTPUTS": str(outputs), "DEEPFAKE_SEED": str(seed)}
     for command in FAMILIES[family]:
-        words = [sys.executable, "-m", *command.split()]
+        words = [sys.executable, "-m", *command.split(), *(only if command == FAMILIES[family][-1] else ())]
         if status := subprocess.run(words, env=environment, cwd=paths.ROOT).returncode:
             raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; start it again to go on from here")
 
@@ -102,15 +121,35 @@ def read(name):
 
 def doubt(family, settings):
     """Return one line that says why what is kept of a family is not what this code and these settings give, or ""."""
-    runs = pd.read_csv(RUNS) if RUNS.is_file() else pd.DataFrame(columns=COLUMNS)
-    runs = runs[runs["family"] == family]
+    runs = _runs(family)
     if runs.empty:
         return f"results/seeds: no seeds of {family} are kept; `python -m lib.seeds 0 1 2 3 4` makes them"
-    if set(runs["scale"]) != {settings.scale}:
+    if not _of_scale(runs, settings):
         return f"results/seeds: those of {family} are of scale {runs['scale'].iloc[0]}, this run is {settings.scale}"
     old = runs.loc[runs["recipe"] != recipe(family, settings), "seed"].tolist()
     remedy = "`make repro-all` makes them again"
     return f"results/seeds: {family} has changed since seeds {old} were run; {remedy}" if old else ""
+
+
+def together(family, names, settings, this_run):
+    """Return ({name: {training seed: scores}}, `doubt`), for tables and verdicts: what is kept, or else this run alone.
+
+    names: of what is kept of a family, such as "PEL" or "SR/ProGAN"; this_run: {name: its scores of this run}, which
+    stand for what is not kept, and for all where the kept ones are of another scale.
+    """
+    told, usable = doubt(family, settings), _of_scale(_runs(family), settings)
+    kept = {name: read(f"{family}/{name}") if usable else {} for name in names}
+    alone = {name: {settings.training_seed: scores} for name, scores in this_run.items()}
+    return {name: kept[name] or alone[name] for name in names if kept[name] or name in alone}, told
+
+
+def _runs(family):
+    runs = pd.read_csv(RUNS) if RUNS.is_file() else pd.DataFrame(columns=COLUMNS)
+    return runs[runs["family"] == family]
+
+
+def _of_scale(runs, settings):
+    return set(runs["scale"]) == {settings.scale}
 
 
 def check():
@@ -125,18 +164,22 @@ def check():
         file = paths.RESULTS / "scores" / f"{what}.csv"
         if not file.is_file():
             continue
-        runs = [score_files.read(file), *read(what).values()]
-        for test, part in runs[0].groupby([column for column in ("train", "test") if column in runs[0]], sort=False):
-            if part["label"].nunique() == 2:
-                same = [(run.loc[part.index, "label"], run.loc[part.index].iloc[:, -1]) for run in runs]
+        now, *others = (_by_test(run) for run in (score_files.read(file), *read(what).values()))
+        for test, part in now.items():
+            if part["label"].nunique() == 2 and all(test in run for run in others):
+                same = [(run[test]["label"], run[test].iloc[:, -1]) for run in (now, *others)]
                 measured = {"accuracy": [((score > 0.5) == label).mean() for label, score in same],
                             "AUC": [roc_auc_score(label, score) for label, score in same]}  # fmt: skip
-                for metric, (value, *others) in measured.items():
-                    low, high = verdicts.expected(others)
+                for metric, (value, *kept) in measured.items():
+                    low, high = verdicts.expected(kept)
                     inside = bool(low - ROUNDING <= value <= high + ROUNDING)
                     rows.append({"what": what, "test": ", ".join(test), "metric": metric, "value": value,
                                  "low": low, "high": high, "inside": inside})  # fmt: skip
     return pd.DataFrame(rows, columns=["what", "test", "metric", "value", "low", "high", "inside"])
+
+
+def _by_test(scores):
+    return dict(list(scores.groupby([column for column in ("train", "test") if column in scores], sort=False)))
 
 
 def main(arguments=None):
@@ -145,6 +188,7 @@ def main(arguments=None):
     parser.add_argument("seeds", type=int, nargs="*", metavar="SEED")
     parser.add_argument("--check", action="store_true", help="is the last run where other seeds lead to expect it?")
     parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all by default")
+    parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="detectors or rows; all by default")
     given = parser.parse_args(arguments)
     try:
         settings = params.load()
@@ -160,7 +204,7 @@ def main(arguments=None):
                 start(family, outputs)
             spent, began = outputs / ".unfinished" / f"seconds_{family}.json", time.perf_counter()
             before = json.loads(spent.read_text()) if spent.is_file() else 0
-            train(family, seed, outputs)
+            train(family, seed, outputs, given.only)
             seconds = before + time.perf_counter() - began
             paths.replace(spent, lambda temporary, seconds=seconds: temporary.write_text(json.dumps(seconds)))
             keep(family, seed, outputs, scale=settings.scale, seconds=round(seconds), recipe=recipe(family, settings),

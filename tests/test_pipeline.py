@@ -59,7 +59,7 @@ def test_a_stage_depends_on_the_sections_of_params_yaml_that_it_reads(name):
     read = set(re.findall(r"\bparams\.([a-z_]+)\b(?!\()", sources(STAGES[name]))) - {"load", "yaml", "replace"}
     stated = {param.split(".")[0] for param in STAGES[name]["params"]}
     assert read <= stated
-    assert stated - read <= {"scale", "seed", "machine"}
+    assert stated - read <= {"scale", "seed", "training_seed", "machine"}
 
 
 def test_every_file_that_a_later_stage_reads_is_written_by_a_stage():

@@ -68,9 +68,29 @@ def test_seeds_that_were_made_otherwise_are_named_and_none_are_too(folder, monke
     assert "no seeds of pel are kept; `python -m lib.seeds" in seeds.doubt("pel", settings)
     seeds.main(["0", "3", "--family", "pel"])
     assert seeds.doubt("pel", settings) == ""
-    longer = settings.replace(pel=settings.pel.replace(stride=4))
+    longer = settings.replace(pel=settings.pel.replace(stride=1))
     assert "pel has changed since seeds [0, 3] were run" in seeds.doubt("pel", longer)
     assert "are of scale bundled, this run is smoke" in seeds.doubt("pel", params.read("smoke"))
+    workers = settings.replace(faces=settings.faces.replace(workers=9))
+    assert seeds.doubt("pel", workers) == "", "not decisive"
+
+
+def test_tables_stand_on_what_is_kept_and_on_this_run_alone_where_nothing_is_or_the_scale_differs(folder):
+    settings, now = params.read("bundled"), pd.DataFrame({"score": [0.5]})
+    found, told = seeds.together("pel", ["PEL", "RGB"], settings, {"RGB": now})
+    assert list(found) == ["RGB"] and found["RGB"][0] is now and "no seeds" in told
+    seeds.main(["0", "3", "--family", "pel"])
+    found, told = seeds.together("pel", ["PEL", "RGB"], settings, {"PEL": now, "RGB": now})
+    assert list(found["PEL"]) == [0, 3] and list(found["RGB"]) == [0] and not told
+    found, told = seeds.together("pel", ["PEL"], params.read("smoke"), {"PEL": now})
+    assert list(found["PEL"]) == [0] and "this run is smoke" in told
+
+
+def test_only_the_detectors_that_are_named_are_trained(folder, monkeypatch):
+    words, run = [], seeds.subprocess.run
+    monkeypatch.setattr(seeds.subprocess, "run", lambda w, env, cwd: words.append(w[2:]) or run(w, env, cwd))
+    seeds.main(["3", "--family", "pel", "--only", "PEL", "RGB"])
+    assert words == [["lib.pel.score", "--every", "PEL", "RGB"]]
 
 
 def test_a_command_that_fails_is_one_line_and_nothing_of_it_is_kept(folder, monkeypatch):
@@ -78,7 +98,7 @@ def test_a_command_that_fails_is_one_line_and_nothing_of_it_is_kept(folder, monk
         returncode = 1
 
     monkeypatch.setattr(seeds.subprocess, "run", lambda *given, **named: Failed)
-    with pytest.raises(SystemExit, match="^seed 3: python -m lib.pel.score ended with 1; start it again"):
+    with pytest.raises(SystemExit, match="^seed 3: python -m lib.pel.score --every ended with 1; start it again"):
         seeds.main(["3", "--family", "pel"])
     assert not seeds.RUNS.is_file()
 

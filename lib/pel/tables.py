@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from lib import detectors
 from lib.data import perturb
 from lib.evaluation import report, resampling, verdicts
-from lib.evaluation.metrics import metrics, weighted
+from lib.evaluation.metrics import METRICS, metrics, videos, weighted
 from lib.pel.ablations import COMPONENTS, DENOISERS
 from lib.pel.sets import SETS
 from lib.pel.testing import robustness_test
@@ -28,16 +28,45 @@ CHOSEN = {"Gaussian noise": 2, "Salt & Pepper": 3, "Gaussian blur": 2}
 
 
 def parts(scores, *keys):
-    """Yield (values of the columns `keys`, rows with these values) of a table of scores, in the order of METHODS."""
+    """Yield (values of the columns `keys`, {training seed: rows with these values}) of a table of scores.
+
+    In the order of METHODS. A table without a column seed is of one training.
+    """
     order = {name: index for index, name in enumerate(METHODS)}
+    scores = scores if "seed" in scores else scores.assign(seed=0)
     groups = scores.groupby(list(keys), sort=False)
     for values, part in sorted(groups, key=lambda group: order.get(group[0][0], len(order))):
-        yield *values, part.reset_index(drop=True)
+        yield *values, {seed: rows.reset_index(drop=True) for seed, rows in part.groupby("seed")}
 
 
-def measure(part, seed=0, n_bootstrap=1000):
-    """Return the `metrics` of a table of scores."""
-    return metrics(part, part["score"], n_bootstrap=n_bootstrap, seed=seed)
+def measure(runs, seed=0, n_bootstrap=1000):
+    """Return the `metrics` of scores, {training seed: table}: means over the seeds, intervals over seeds and people."""
+    tables = list(runs.values())
+    result = metrics(tables[0], tables[0]["score"], n_bootstrap=n_bootstrap if len(tables) == 1 else 1, seed=seed)
+    if len(tables) > 1:
+        for level, items in (("frame", tables), ("video", list(map(videos, tables)))):
+            statistic = lambda table, weights: weighted(table["label"].to_numpy(), table["score"].to_numpy(), weights)
+            for name, found in zip(METRICS, _over_seeds(items, statistic, seed, n_bootstrap), strict=True):
+                ends = {"": "effect", "_low": "low", "_high": "high"}
+                result |= {f"{level}_{name}{end}": found[key] for end, key in ends.items()}
+    return result
+
+
+def _over_seeds(tables, statistic, seed=0, draws=1000):
+    """Return [`verdicts.difference` of each value of a statistic], for tables of the same items, one a training seed.
+
+    statistic: (table, weights (R, n)) -> (values, R). Of one seed, low and high are the interval over the people alone.
+    """
+    first, label = tables[0], tables[0]["label"].to_numpy()
+    mean = lambda weights: np.mean([statistic(table, weights) for table in tables], axis=0)
+    per_seed = np.stack([statistic(table, np.ones((1, len(label))))[:, 0] for table in tables])
+    drawn = first["identity"], mean, draws, seed, label
+    if len(tables) == 1:
+        none = {"p": np.nan, "visible": np.nan, "seeds": 1}
+        found = zip(per_seed[0], *resampling.interval(*drawn), strict=True)
+        return [{"effect": effect, "low": low, "high": high, **none} for effect, low, high in found]
+    people, errors = resampling.equal_people(first["identity"], label), resampling.standard_error(*drawn)
+    return [verdicts.difference(*given, people) for given in zip(per_seed.T, errors, strict=True)]
 
 
 def table1(scores, seed=0):
@@ -46,12 +75,12 @@ def table1(scores, seed=0):
     A network that is tested on another quality than it was trained on has its own row, "... (trained on FF++(HQ))".
     """
     rows = {}
-    for network, trained, test, part in parts(scores, "network", "train", "test"):
+    for network, trained, test, runs in parts(scores, "network", "train", "test"):
         qualities = trained.startswith("FF++") and test.startswith("FF++")
         if test in TABLE1_COLUMNS and (trained == test or qualities):
             name = ROWS["pel_table1"].get(network, network)
             name += "" if trained == test else f" (trained on {trained})"
-            result, column = measure(part, seed), TABLE1_COLUMNS[test]
+            result, column = measure(runs, seed), TABLE1_COLUMNS[test]
             cells = report.cell(f"{column}_acc", result, "frame_accuracy")
             cells |= report.cell(f"{column}_auc", result, "frame_auc")
             rows.setdefault(name, {"detector": name}).update(cells)
@@ -67,8 +96,8 @@ def table2(scores, seed=0):
     without FF++(LQ), networks trained on WildDeepfake have FF++(HQ). The cells of missing sets stay empty.
     """
     rows = []
-    for network, trained, part in parts(scores, "network", "train"):
-        others = {test: group for test, group in part.groupby("test") if test != trained}
+    for (network, trained), part in scores.groupby(["network", "train"], sort=False):
+        others = {test: runs for test, runs in parts(part, "test") if test != trained}
         wanted = {name: name for name in SETS.values() if name != "WildDeepfake" and name in others}
         preferred = {"WildDeepfake": ["FF++(LQ)", "FF++(HQ)"], "FF++(LQ)": ["WildDeepfake"]}
         preferred = preferred.get(trained, ["WildDeepfake", "FF++(LQ)"])
@@ -78,7 +107,7 @@ def table2(scores, seed=0):
             continue
         row = {"train": trained, "detector": ROWS["pel_table2"].get(network, network), "t1": first or preferred[0]}
         for column, test in wanted.items():
-            result = measure(others[test].reset_index(drop=True), seed)
+            result = measure(others[test], seed)
             row |= report.cell(f"{column}_auc", result, "frame_auc")
             row |= report.cell(f"{column}_eer", result, "frame_eer")
         rows.append(row)
@@ -92,40 +121,46 @@ def robustness(scores, seed=0):
     with the scores of the same frames without the change.
     """
     rows, keys = [], ["method", "video", "frame"]
-    for network, trained, part in parts(scores, "network", "train"):
-        tests = dict(list(part.groupby("test")))
+    by_test = {key: runs for *key, runs in parts(scores, "network", "train", "test") for key in [tuple(key)]}
+    for network, trained in dict.fromkeys(key[:2] for key in by_test):
         for change, (_, strengths) in perturb.PEL_TABLE3.items():
             for step, strength in enumerate(strengths):
-                after = tests.get(robustness_test(change, strengths[max(step, 1)]))
-                if after is None or trained not in tests:
+                after = by_test.get((network, trained, robustness_test(change, strengths[max(step, 1)])))
+                before = by_test.get((network, trained, trained))
+                if after is None or before is None:
                     continue
-                pairs = after.merge(tests[trained][[*keys, "score"]], on=keys, suffixes=("", "_before"))
-                changed = pairs["score"] if step else pairs["score_before"]
+                pairs = [after[run].merge(before[run][[*keys, "score"]], on=keys, suffixes=("", "_before"))
+                         for run in after]  # fmt: skip
+                pairs = [pair.assign(before=pair["score_before"], after=pair["score" if step else "score_before"])
+                         for pair in pairs]  # fmt: skip
                 row = {"network": network, "train": trained, "change": change, "strength": strength, "step": step}
-                rows.append(row | delta(pairs, pairs["score_before"], changed, seed))
+                rows.append(row | delta(pairs, seed))
     return pd.DataFrame(rows)
 
 
-def delta(table, before, after, seed=0, draws=1000):
+def delta(tables, seed=0, draws=1000):
     """Return accuracy (%) and AUC after a change, their differences to before, and the share of frames called fake.
 
-    table: one row a frame, columns label and identity; before, after: scores of the frames. Returns a dict: accuracy,
-    auc, dacc, dauc, dacc_low, dacc_high, dauc_low, dauc_high (95 % interval over `draws` resamples of the identities,
-    the same for `before` and `after`), fake_rate (after the change), frames (their number).
+    tables: one a training seed, one row a frame, columns label, identity, and the scores before and after. Returns the
+    means over the seeds as a dict: accuracy, auc, dacc, dauc, dacc_low, dacc_high, dauc_low, dauc_high (95 % interval
+    over seeds and people, the same people before and after), fake_rate (after the change), frames (their number).
     """
-    label, before, after = (np.asarray(column) for column in (table["label"], before, after))
-    gained = ((after > 0.5) == label).astype(int) - ((before > 0.5) == label)  # 1: right only after, -1: only before
 
-    def change(weights):
+    def change(table, weights):
+        label, before, after = (table[column].to_numpy() for column in ("label", "before", "after"))
+        gained = ((after > 0.5) == label).astype(int) - (
+            (before > 0.5) == label
+        )  # 1: right only after, -1: only before
         old, new = (weighted(label, score, weights)[1] for score in (before, after))
         dauc = np.round(new - old, 12) + 0.0  # equal AUCs must give exactly 0, not 1e-16
         return np.stack([100 * (weights @ gained) / weights.sum(1), dauc])
 
-    low, high = resampling.interval(table["identity"], change, draws, seed, label)
-    old, new = ((100 * ((s > 0.5) == label).mean(), roc_auc_score(label, s)) for s in (before, after))
-    result = {"accuracy": new[0], "auc": new[1], "fake_rate": (after > 0.5).mean(), "frames": len(label)}
-    for i, key in enumerate(("dacc", "dauc")):
-        result |= {key: new[i] - old[i], f"{key}_low": low[i], f"{key}_high": high[i]}
+    right = lambda table: 100 * ((table["after"] > 0.5) == table["label"]).mean()
+    means = {"accuracy": right, "auc": lambda table: roc_auc_score(table["label"], table["after"]),
+             "fake_rate": lambda table: (table["after"] > 0.5).mean(), "frames": len}  # fmt: skip
+    result = {name: np.mean([mean(table) for table in tables]) for name, mean in means.items()}
+    for name, found in zip(("dacc", "dauc"), _over_seeds(tables, change, seed, draws), strict=True):
+        result |= {name: found["effect"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
     return result
 
 
@@ -137,8 +172,8 @@ def gain(better, worse, seed=0):
     keys = ["method", "video", "frame"]
     pairs = [better[s].merge(worse[s][[*keys, "score"]], on=keys, suffixes=("", "_worse"))
              for s in sorted(better.keys() & worse.keys())]  # fmt: skip
-    auc = lambda label, scores, weights: weighted(label, scores, weights)[1]
-    return _over_seeds(pairs, lambda part, w: auc(part[0], part[1], w) - auc(part[0], part[2], w), seed)
+    auc = lambda pair, column, weights: weighted(pair["label"].to_numpy(), pair[column].to_numpy(), weights)[1:2]
+    return _over_seeds(pairs, lambda pair, w: auc(pair, "score", w) - auc(pair, "score_worse", w), seed)[0]
 
 
 def table3(robust):
@@ -169,27 +204,8 @@ def table5(results, seed=0):
 
 
 def _cells(runs, seed):
-    """Return the means over the training seeds, with intervals over seeds and people; none of one seed."""
-    cells = {}
-    for column, index, scale in (("acc", 0, 100), ("auc", 1, 1)):
-        found = _over_seeds(list(runs.values()), lambda part, weights, i=index: weighted(*part, weights)[i], seed)
-        cells |= {column + end: scale * found[key] for end, key in (("", "effect"), ("_low", "low"), ("_high", "high"))}
-    return cells
-
-
-def _over_seeds(frames, statistic, seed, draws=500):
-    """Return `verdicts.difference` of a statistic of scores, one table a training seed, all of the same faces.
-
-    statistic: ((labels, scores), weights (R, n)) -> (R,); its second scores, if the tables have `score_worse`, too.
-    """
-    first, label = frames[0], frames[0]["label"].to_numpy()
-    columns = [column for column in ("score", "score_worse") if column in first]
-    each = lambda weights: np.stack([
-        statistic((label, *(frame[column].to_numpy() for column in columns)), weights) for frame in frames
-    ])  # fmt: skip
-    error = resampling.standard_error(first["identity"], lambda weights: each(weights).mean(0), draws, seed, label)
-    per_seed = each(np.ones((1, len(label))))[:, 0]
-    return verdicts.difference(per_seed, error, resampling.equal_people(first["identity"], label))
+    result = measure(runs, seed)
+    return report.cell("acc", result, "frame_accuracy") | report.cell("auc", result, "frame_auc")
 
 
 def beside(name, ours):

@@ -30,6 +30,22 @@ def test_each_quality_fills_its_own_columns_of_table_1_and_a_foreign_one_a_row_o
     assert table.loc["Ours (trained on FF++(HQ))", "LQ_auc"] == lq["frame_auc"]
 
 
+def test_a_cell_is_the_mean_over_the_seeds_and_its_interval_knows_their_luck():
+    runs = {seed: scored("PEL", "FF++(HQ)", "FF++(HQ)", seed=seed) for seed in range(4)}
+    each = pd.DataFrame([metrics(run, run["score"], n_bootstrap=1) for run in runs.values()])
+    result, one = tables.measure(runs), tables.measure({3: runs[3]})
+    for key in ("frame_accuracy", "frame_eer", "video_auc", "video_ap"):
+        assert result[key] == pytest.approx(each[key].mean())
+        assert result[f"{key}_low"] <= result[key] <= result[f"{key}_high"]
+    assert one == metrics(runs[3], runs[3]["score"]), "of one seed, the interval over the people"
+    apart = tables.measure({seed: run.assign(score=0.2 * run["score"] + 0.2 * seed) for seed, run in runs.items()})
+    wide = [r["frame_accuracy_high"] - r["frame_accuracy_low"] for r in (result, apart)]
+    assert wide[1] > 2 * wide[0], "seeds that disagree widen the interval"
+    together = pd.concat([run.assign(seed=seed) for seed, run in runs.items()])
+    assert tables.table1(together)["HQ_auc"][0] == pytest.approx(result["frame_auc"])
+    assert tables.table1(together)["HQ_auc_high"][0] == pytest.approx(result["frame_auc_high"])
+
+
 def test_a_named_data_set_fills_its_cells_of_table_2_and_a_missing_one_shows_as_missing():
     sets = ("FF++(LQ)", "WildDeepfake", "CelebDF")
     scores = pd.concat([scored("F3-Net", "FF++(LQ)", test, seed=i) for i, test in enumerate(sets)])
@@ -85,6 +101,13 @@ def test_no_change_costs_nothing_and_a_network_that_says_fake_to_all_is_seen():
     assert (strong["fake_rate"] == 1).all() and (strong["accuracy"] == 50).all() and (strong["auc"] == 0.5).all()
 
 
+def test_a_change_is_judged_over_all_seeds():
+    runs = [robust().assign(seed=seed) for seed in (0, 1)]
+    runs[1]["score"] = np.where(runs[1]["test"] == "Gaussian blur 7", 0.1, runs[1]["score"])
+    table = tables.robustness(pd.concat(runs)).set_index(["change", "step"]).loc[("Gaussian blur", 2)]
+    assert (table["fake_rate"], table["accuracy"], table["auc"]) == (0.5, 50, 0.5)
+
+
 def test_table_3_has_the_paper_s_columns_at_one_strength():
     table = tables.table3(tables.robustness(robust("Add-Net")))
     assert table["detector"].tolist() == ["AddNet*"]
@@ -95,7 +118,7 @@ def test_table_3_has_the_paper_s_columns_at_one_strength():
 def test_the_interval_of_a_difference_is_that_of_a_bootstrap_by_hand():
     table = scored("PEL", "x", "x", people=6)
     before, after = table["score"].to_numpy(), np.random.default_rng(1).random(len(table))
-    result = tables.delta(table, before, after, seed=3, draws=40)
+    result = tables.delta([table.assign(before=before, after=after)], seed=3, draws=40)
     codes, names = pd.factorize(table["identity"])
     drawn = np.random.default_rng(3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=40)
     by_hand = []
@@ -110,7 +133,7 @@ def test_two_detectors_of_one_order_do_not_differ():
     table = scored("PEL", "x", "x", people=7, frames=9).sort_values("score")
     blocks = (table["label"].diff() != 0).cumsum() / len(table)  # the same order, but neighbours of one class are equal
     for before, after in ((table["score"], blocks), (blocks, table["score"])):
-        result = tables.delta(table, before, after, draws=200)
+        result = tables.delta([table.assign(before=before, after=after)], draws=200)
         assert (result["dauc_low"], result["dauc_high"]) == (0, 0)
 
 
