@@ -13,8 +13,7 @@ def options(gan_settings, gan_table):
     forged = pd.DataFrame(rows, columns=["split", "video", "method", "label", "frame"]).assign(mask="m.png")
     return {"forged": forged, "photos": gan_table, "generator": "ProGAN", "seed": 0,
             "faces": gan_settings.faces.replace(frames_per_video=20), "re_synthesizer": gan_settings.re_synthesizer,
-            "residual_detectors": gan_settings.residual_detectors, "pel": gan_settings.pel,
-            "pel_detectors": gan_settings.pel_detectors}  # fmt: skip
+            "residual_detectors": gan_settings.residual_detectors, "pel": gan_settings.pel}  # fmt: skip
 
 
 def test_beyond_the_spectrum_learns_from_a_few_frames_of_every_video(options, monkeypatch):
@@ -28,14 +27,14 @@ def test_beyond_the_spectrum_learns_from_a_few_frames_of_every_video(options, mo
     assert "mask" not in frames, "no mask has a say in what it learns"
 
 
-def test_pel_learns_from_photographs_and_one_generator_with_the_budget_of_its_rivals(options, monkeypatch):
+def test_pel_learns_from_photographs_and_one_generator_with_the_budget_of_pel(options, monkeypatch):
     given = {}
     monkeypatch.setattr(cross_training.pel_train, "train", lambda *args, **named: given.update(args=args, **named))
     cross_training.train("cross/PEL_ProGAN", **options)
     entry, table, _, budget, _, file = given["args"]
     assert (entry.name, file) == ("PEL", "cross/PEL_ProGAN")
     assert set(table["method"]) == {"CelebA-HQ", "ProGAN"}
-    assert budget == options["pel_detectors"].training
+    assert budget == options["pel"].training
 
 
 def test_the_command_trains_both_and_leaves_nothing_of_another_generator(gan_settings, monkeypatch, capsys):

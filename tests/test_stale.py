@@ -29,7 +29,8 @@ EDITS = {  # file, text, what takes its place: trainings that are stale, command
     "a C++ header": ("ops/median/noise_tiles.h", "#include <cstring>", "#include <cstring>\nint changed;", PEL,
                      {"more_fakes", *SCORED}),
     "the masks of Add-Net": ("rivals/add_net.py", "BLUR = ", "BLUR = 2 * ", {"Add-Net"}, SCORED),
-    "the residuals": ("bts/residuals.py", "stage.cpu()", "stage.half().cpu()", RESIDUAL, SCORED),
+    "the residuals": ("bts/residuals.py", "stage.cpu()", "stage.half().cpu()", RESIDUAL,
+                      {"re_synthesizers", *SCORED}),
     "the loader": ("data/items.py", "/ 255", "/ 256", EVERYTHING, TRAININGS),
     "Xception's trunk": ("backbones/xception.py", "BLOCKS = (", "BLOCKS = (*(), ", {"Xception", "Add-Net", "F3-Net"},
                          {"re_synthesizers", *SCORED}),
@@ -84,7 +85,7 @@ def depends_on(gan_settings, gan_table, face_settings, tmp_path, monkeypatch):
         table = FaceSets(data, faces, few, 0).table("own")
         entries = [detectors.entry(name) for name in detectors.names("pel")]
         for entry in (*entries, ablations.entry("median5")):
-            options = (table, faces, few.training, 0, f"pel/{entry.name}")
+            options = (table, faces, face_settings.pel.training, 0, f"pel/{entry.name}")
             name = entry.name if entry in entries else f"row {entry.name}"
             found[name] = record(train_pel, entry, *options, pel=face_settings.pel, pel_detectors=few)
         return found
@@ -126,7 +127,7 @@ def test_another_size_of_the_images_is_another_training_for_those_that_see_them_
 def test_a_run_that_was_killed_finds_what_had_ended(face_settings, monkeypatch):
     data, few = face_settings.data, face_settings.pel_detectors
     table = FaceSets(data, face_settings.faces, few, 0).table("own")
-    given = (detectors.entry("MesoNet"), table, face_settings.faces, few.training, 0, "pel/MesoNet")
+    given = (detectors.entry("MesoNet"), table, face_settings.faces, face_settings.pel.training, 0, "pel/MesoNet")
     _, history = train_pel(*given, pel_detectors=few)
     monkeypatch.setattr(fit, "_optimizer", lambda *_: pytest.fail("trained again"))
     _, again = train_pel(*given, pel_detectors=few)

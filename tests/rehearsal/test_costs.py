@@ -76,7 +76,7 @@ def test_batch_that_no_gpu_holds_fails_with_the_batch_that_does(paper, works):
     assert set(costs.table(paper, works=works)["verdict"]) == {"fits"}
     training = paper.pel.training.replace(batch_size=200)
     verdict = of(costs.table(paper.replace(pel=paper.pel.replace(training=training)), works=works), "pel_detectors")
-    assert verdict["verdict"] == "GPU: 187 of 75 GiB (PEL on FF++(HQ), batch 200; 79 fit)"
+    assert verdict["verdict"] == "GPU: 187 of 75 GiB (MesoNet on FF++(HQ), batch 200; 79 fit)"
 
 
 def test_too_little_disk_and_memory_fail(paper, works):
