@@ -101,7 +101,7 @@ MUTATIONS = [
     ("bts/tables", "Table 1: known and unknown generator are exchanged", "",
      '_{test}": (on, test, tested)', '_{test}": (tested, test, on)'),
     ("bts/tables", "validation images count in the tables", "",
-     'scored[scored["test"] == test]\n', 'scored[scored["test"].isin([test, "val"])]\n'),
+     'scored[scored["test"] == BOTH.get(test, test)]', 'scored[scored["test"].isin([test, "val"])]'),
     ("bts/tables", "learned weights of the stages are fitted on test images", "",
      'val = (scored["test"] == "val")', 'val = (scored["test"] != "val")'),
     # PEL
@@ -128,7 +128,7 @@ MUTATIONS = [
     ("rivals/multi_att", "labels flipped in the loss of Multi-Att", "test_detectors [Multi-Att]",
      'model(batch["rgb"], batch["label"])', 'model(batch["rgb"], 1 - batch["label"])'),
     ("rivals/spectrum_1d", "labels flipped in the 1D spectrum", "test_detectors [1D-Spectrum]",
-     'learn_table["label"].to_numpy())', '1 - learn_table["label"].to_numpy())'),
+     'learn_table["label"].to_numpy()[rows])', '1 - learn_table["label"].to_numpy()[rows])'),
     ("rivals/add_net", "masks are not mirrored with their images", "rivals/test_add_net_masks mirrored_with_it",
      'mask.flip(-1) if item["mirrored"] else mask', "mask"),
     ("rivals/spectrum_2d", "DCT-2d learns from mirrored images", "bts/test_train statistics_of_dct_2d",
@@ -147,7 +147,7 @@ MUTATIONS = [
     # Numbers, intervals, verdicts, calibration
     ("evaluation/metrics", "a threshold of 0.4", "those_of_scikit", "auc = ((scores > 0.5)", "auc = ((scores > 0.4)"),
     ("evaluation/metrics", "the EER is the share of right calls", "by_hand", "return x0 + (x1", "return 1 - x0 - (x1"),
-    ("evaluation/metrics", "a video scores as its worst frame", "mean_of_its", '"score", "mean"', '"score", "max"'),
+    ("evaluation/metrics", "a video scores as its worst frame", "mean_of_its", '"score": "mean"', '"score": "max"'),
     ("evaluation/metrics", "clips of two methods are one video", "two_videos", '["method", "video"]', '["video"]'),
     ("evaluation/metrics", "frames are drawn, not people", "look_surer", "(items.identity", "(items.index"),
     ("evaluation/metrics", "the share of fakes is luck", "no_luck", "n_bootstrap, seed, labels)", "n_bootstrap, seed)"),

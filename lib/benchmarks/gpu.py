@@ -154,7 +154,10 @@ def curve():
     if "WORLD_SIZE" in os.environ and torch.cuda.is_available():
         accelerate.PartialState(backend="gloo")
     seed_everything(0)
-    entry, budget = detectors.entry("RGB"), params.read("smoke").pel.training.replace(epochs=3, warmup_epochs=1, batch_size=16)
+    entry, budget = (
+        detectors.entry("RGB"),
+        params.read("smoke").pel.training.replace(epochs=3, warmup_epochs=1, batch_size=16),
+    )
     model = entry.network(SMALL, pretrained=False, streams=["rgb"], drop_rate=0)
     history = fit(model, entry.loss, Faces(), budget, "gpu/curve", seed=0, depends_on={"code": (*entry.code, MODULE)})
     print(json.dumps(history["loss"].tolist()))

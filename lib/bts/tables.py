@@ -12,8 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.evaluation import report, resampling, verdicts
-from lib.evaluation.metrics import metrics
+from lib.evaluation import report, resampling, runs, verdicts
 
 FAKES_ONLY = ("R", "A", "E", "P")  # tests with the photographs of raw
 BOTH = {"E on both": "E", "P on both": "P"}  # tests with photographs that were changed, too, and whose scores they are
@@ -75,24 +74,25 @@ def of_test(scored, test, tested_on):
     return pd.concat(kinds, ignore_index=True)
 
 
-def measure(scored, n_bootstrap=1000):
+def measure(by_seed, n_bootstrap=1000):
     """Measure every detector on every test: one row for each (detector, S, trained_on, test, tested_on).
 
-    scored: {(detector, source): what `lib.bts.score.read` returns}. The other columns are those of `metrics` at frame
-    level, where an image counts as a frame. A test that was not scored has no row.
+    by_seed: {training seed: {(detector, source): what `lib.bts.score.read` returns}}, all of the same images. The other
+    columns are those of `runs.measure` at frame level, where an image counts as a frame. A test that was not scored has
+    no row.
     """
-    measured = []
-    for (detector, trained_on), frame in scored.items():
+    measured, first = [], next(iter(by_seed.values()))
+    for (detector, trained_on), frame in first.items():
         tests = frame.loc[frame["label"] == 1, ["test", "method"]].drop_duplicates()
         both = set(frame.loc[frame["label"] == 0, "test"])
         twice = [tests[tests["test"] == test].assign(test=name) for name, test in BOTH.items() if test in both]
         tests = pd.concat([tests, *twice])
         columns = [item for item in names(detector).items() if item[0] in frame]
         for (column, row), place in itertools.product(columns, tests.itertuples(index=False)):
-            part = of_test(frame, *place)
+            of_seeds = [of_test(scored[detector, trained_on], *place) for scored in by_seed.values()]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about an S-shaped ROC, in a few of a thousand cells
-                numbers = metrics(part, part[column].to_numpy(), "frame", n_bootstrap)
+                numbers = runs.measure([part.assign(score=part[column]) for part in of_seeds], "frame", n_bootstrap)
             measured.append(dict(zip([*ROW, *PLACE], (*row, trained_on, *place), strict=True)) | numbers)
     return pd.DataFrame(measured)
 

@@ -6,8 +6,9 @@ from sklearn.metrics import roc_auc_score
 
 from lib import detectors
 from lib.data import perturb
-from lib.evaluation import report, resampling, verdicts
-from lib.evaluation.metrics import METRICS, metrics, videos, weighted
+from lib.evaluation import report
+from lib.evaluation.metrics import weighted
+from lib.evaluation.runs import measure, over_seeds
 from lib.pel.ablations import COMPONENTS, DENOISERS
 from lib.pel.sets import SETS
 from lib.pel.testing import robustness_test
@@ -39,36 +40,6 @@ def parts(scores, *keys):
         yield *values, {seed: rows.reset_index(drop=True) for seed, rows in part.groupby("seed")}
 
 
-def measure(runs, seed=0, n_bootstrap=1000):
-    """Return the `metrics` of scores, {training seed: table}: means over the seeds, intervals over seeds and people."""
-    tables = list(runs.values())
-    result = metrics(tables[0], tables[0]["score"], n_bootstrap=n_bootstrap if len(tables) == 1 else 1, seed=seed)
-    if len(tables) > 1:
-        for level, items in (("frame", tables), ("video", list(map(videos, tables)))):
-            statistic = lambda table, weights: weighted(table["label"].to_numpy(), table["score"].to_numpy(), weights)
-            for name, found in zip(METRICS, _over_seeds(items, statistic, seed, n_bootstrap), strict=True):
-                ends = {"": "effect", "_low": "low", "_high": "high"}
-                result |= {f"{level}_{name}{end}": found[key] for end, key in ends.items()}
-    return result
-
-
-def _over_seeds(tables, statistic, seed=0, draws=1000):
-    """Return [`verdicts.difference` of each value of a statistic], for tables of the same items, one a training seed.
-
-    statistic: (table, weights (R, n)) -> (values, R). Of one seed, low and high are the interval over the people alone.
-    """
-    first, label = tables[0], tables[0]["label"].to_numpy()
-    mean = lambda weights: np.mean([statistic(table, weights) for table in tables], axis=0)
-    per_seed = np.stack([statistic(table, np.ones((1, len(label))))[:, 0] for table in tables])
-    drawn = first["identity"], mean, draws, seed, label
-    if len(tables) == 1:
-        none = {"p": np.nan, "visible": np.nan, "seeds": 1}
-        found = zip(per_seed[0], *resampling.interval(*drawn), strict=True)
-        return [{"effect": effect, "low": low, "high": high, **none} for effect, low, high in found]
-    people, errors = resampling.equal_people(first["identity"], label), resampling.standard_error(*drawn)
-    return [verdicts.difference(*given, people) for given in zip(per_seed.T, errors, strict=True)]
-
-
 def table1(scores, seed=0):
     """Return Table 1 from scores with columns network, train and test: accuracy (%) and AUC of frames.
 
@@ -80,7 +51,7 @@ def table1(scores, seed=0):
         if test in TABLE1_COLUMNS and (trained == test or qualities):
             name = ROWS["pel_table1"].get(network, network)
             name += "" if trained == test else f" (trained on {trained})"
-            result, column = measure(runs, seed), TABLE1_COLUMNS[test]
+            result, column = measure(list(runs.values()), seed=seed), TABLE1_COLUMNS[test]
             cells = report.cell(f"{column}_acc", result, "frame_accuracy")
             cells |= report.cell(f"{column}_auc", result, "frame_auc")
             rows.setdefault(name, {"detector": name}).update(cells)
@@ -107,7 +78,7 @@ def table2(scores, seed=0):
             continue
         row = {"train": trained, "detector": ROWS["pel_table2"].get(network, network), "t1": first or preferred[0]}
         for column, test in wanted.items():
-            result = measure(others[test], seed)
+            result = measure(list(others[test].values()), seed=seed)
             row |= report.cell(f"{column}_auc", result, "frame_auc")
             row |= report.cell(f"{column}_eer", result, "frame_eer")
         rows.append(row)
@@ -159,7 +130,7 @@ def delta(tables, seed=0, draws=1000):
     means = {"accuracy": right, "auc": lambda table: roc_auc_score(table["label"], table["after"]),
              "fake_rate": lambda table: (table["after"] > 0.5).mean(), "frames": len}  # fmt: skip
     result = {name: np.mean([mean(table) for table in tables]) for name, mean in means.items()}
-    for name, found in zip(("dacc", "dauc"), _over_seeds(tables, change, seed, draws), strict=True):
+    for name, found in zip(("dacc", "dauc"), over_seeds(tables, change, draws, seed), strict=True):
         result |= {name: found["effect"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
     return result
 
@@ -173,7 +144,7 @@ def gain(better, worse, seed=0):
     pairs = [better[s].merge(worse[s][[*keys, "score"]], on=keys, suffixes=("", "_worse"))
              for s in sorted(better.keys() & worse.keys())]  # fmt: skip
     auc = lambda pair, column, weights: weighted(pair["label"].to_numpy(), pair[column].to_numpy(), weights)[1:2]
-    return _over_seeds(pairs, lambda pair, w: auc(pair, "score", w) - auc(pair, "score_worse", w), seed)[0]
+    return over_seeds(pairs, lambda pair, w: auc(pair, "score", w) - auc(pair, "score_worse", w), seed=seed)[0]
 
 
 def table3(robust):
@@ -204,7 +175,7 @@ def table5(results, seed=0):
 
 
 def _cells(runs, seed):
-    result = measure(runs, seed)
+    result = measure(list(runs.values()), seed=seed)
     return report.cell("acc", result, "frame_accuracy") | report.cell("auc", result, "frame_auc")
 
 

@@ -31,7 +31,7 @@ def scored():
 
 
 def test_a_cell_of_table_1_is_the_accuracy_over_its_fakes_and_the_photographs_of_raw(scored):
-    table = tables.arrange(tables.measure(scored, 50), tables.TABLE1)
+    table = tables.arrange(tables.measure({0: scored}, 50), tables.TABLE1)
     row = table.set_index("detector").loc["Ours (Avg)"]
     assert row["P_raw"] == 100
     assert row["PtoS_P"] == 75  # all photographs, half of the fakes
@@ -49,7 +49,7 @@ def test_photographs_that_were_changed_too_count_in_a_column_of_their_own(scored
         column = "Avg" if "Avg" in frame else "score"
         more = frame[(frame["test"] == "raw") & (frame["label"] == 0)].assign(**{"test": "P", column: 0.9})
         changed[key] = pd.concat([frame, more], ignore_index=True)
-    before, after = (tables.measure(each, 2) for each in (scored, changed))
+    before, after = (tables.measure({0: each}, 2) for each in (scored, changed))
     pd.testing.assert_frame_equal(tables.arrange(before, tables.TABLE1), tables.arrange(after, tables.TABLE1))
     both = tables.arrange(after, tables.TABLE1_BOTH).set_index("detector")
     assert set(before["test"]) & set(tables.BOTH) == set() and set(after["test"]) & set(tables.BOTH) == {"P on both"}
@@ -61,7 +61,7 @@ def test_no_validation_image_counts_in_a_table_or_a_claim(scored):
     for key, frame in scored.items():
         column = "Avg" if "Avg" in frame else "score"
         turned[key] = frame.assign(**{column: frame[column].where(frame["test"] != "val", 1 - frame[column])})
-    one, other = (tables.measure(each, 2) for each in (scored, turned))
+    one, other = (tables.measure({0: each}, 2) for each in (scored, turned))
     for columns in (tables.TABLE1, tables.TABLE2):
         pd.testing.assert_frame_equal(tables.arrange(one, columns), tables.arrange(other, columns))
     cells = (("Ours (Avg)", "SR"), ["P_raw"]), (("DCT-2d", "/"), ["P_raw"])
@@ -72,14 +72,14 @@ def test_no_validation_image_counts_in_a_table_or_a_claim(scored):
 def test_the_generator_of_a_cell_is_the_one_that_was_learned_or_the_unknown_one():
     frame = scores({"raw": 1})
     blind = {("DCT-2d", "ProGAN"): frame.assign(score=frame["score"].where(frame["method"] != "StyleGAN", 0.1))}
-    (row,) = tables.arrange(tables.measure(blind, 2), tables.TABLE1).to_dict("records")
+    (row,) = tables.arrange(tables.measure({0: blind}, 2), tables.TABLE1).to_dict("records")
     assert (row["P_raw"], row["PtoS_raw"]) == (100, 50)
     assert not {"S_raw", "StoP_raw"} & set(row), "nothing was learned from StyleGAN"
 
 
 def test_a_test_that_was_not_scored_leaves_its_cells_empty_and_the_average_too(scored):
     lacking = {key: frame[frame["test"] != "R"] for key, frame in scored.items()}
-    table = tables.arrange(tables.measure(lacking, 50), tables.TABLE1)
+    table = tables.arrange(tables.measure({0: lacking}, 50), tables.TABLE1)
     assert "P_R" not in table
     assert "avg" not in table
     assert "P_R (ours)" not in report.compare("bts_table1", table)
