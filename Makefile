@@ -65,8 +65,9 @@ rehearsal: data ## every stage at the paper's scale on stand-ins, and what the f
 	python -m lib.rehearsal $(if $(QUICK),--quick)
 	python -m lib.rehearsal.costs
 
-notebooks: repro ## write the outputs of the last run back into notebooks/
+notebooks: repro ## write the outputs of the last run back into notebooks/, and its tables into README.md
 	python -m lib.notebooks
+	python -m lib.evaluation.readme
 	dvc commit --force
 
 lock: ## requirements.txt -> requirements.lock and environment.yml

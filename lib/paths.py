@@ -25,6 +25,7 @@ TABLES = RESULTS / "tables"
 FIGURES = RESULTS / "figures"
 HISTORY = RESULTS / "history"  # training curves, one CSV a network
 METRICS = RESULTS / "metrics"  # one JSON a notebook
+CLAIMS = RESULTS / "claims"  # of the papers, with verdicts, one CSV a notebook
 UNFINISHED = OUTPUTS / ".unfinished"  # the state of trainings that have not ended yet
 
 

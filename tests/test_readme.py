@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 
 from lib import paths
 from lib.data.image import write_png
+from lib.evaluation import readme
 
 README = (paths.ROOT / "README.md").read_text()
 
@@ -51,3 +53,13 @@ def test_no_link_is_dead():
     links = re.findall(r"\]\(([\w./-]+)\)", README)
     assert links
     assert not [link for link in links if not (paths.ROOT / link).exists()]
+
+
+def test_the_tables_of_results_are_those_of_the_last_run():
+    assert readme.filled(README) == README, "run `python -m lib.evaluation.readme`"
+    assert set(re.findall(r"<!-- (\w+) -->\n\|", README)) == set(readme.BLOCKS)
+
+
+def test_a_mark_without_a_table_is_named():
+    with pytest.raises(ValueError, match="<!-- claim --> is not one of claims, "):
+        readme.filled("<!-- claim -->\n<!-- end -->")

@@ -15,6 +15,10 @@ from lib.evaluation.metrics import contradiction
 ROW_NAMES = {"detector", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
 
 
+# Columns of a file of claims: effect is our difference, visible the smallest that would have been seen.
+CLAIM = ["place", "claim", "unit", "paper", "effect", "low", "high", "p", "visible", "seeds", "verdict", "why"]
+
+
 def cell(column, result, metric):
     """Return {column, column_low, column_high} of one metric of `metrics`, accuracies in percent as in the papers."""
     scale = 100 if metric.endswith("accuracy") else 1
@@ -54,6 +58,22 @@ def write_metrics(name, values):
     """Write numbers (a dict, nested as you like) to results/metrics/NAME.json, rounded to 6 decimals."""
     rounded = json.loads(json.dumps(values, default=float), parse_float=lambda text: round(float(text), 6))
     paths.replace(paths.METRICS / f"{name}.json", lambda file: file.write_text(json.dumps(rounded, indent=2) + "\n"))
+
+
+def write_claims(name, claims, place, unit):
+    """Write claims with their verdicts to results/claims/NAME.csv.
+
+    claims: as of `verdicts.judge`, with columns claim, paper (the paper's difference) and, where there is one, why (a
+    claim is not tested); place: where the paper makes them; unit: of the differences.
+    """
+    table = claims.assign(place=place, unit=unit).reindex(columns=CLAIM)
+    paths.replace(paths.CLAIMS / f"{name}.csv", lambda file: table.to_csv(file, index=False, float_format="%.5g"))
+
+
+def read_claims(folder=None):
+    """Return all claims that notebooks have written, as one table; folder: another one than results/claims."""
+    files = sorted((folder or paths.CLAIMS).glob("*.csv"))
+    return pd.concat([pd.read_csv(file) for file in files]) if files else pd.DataFrame(columns=CLAIM)
 
 
 def paper_table(name):

@@ -1,0 +1,107 @@
+"""`python -m lib.evaluation.readme` writes the results of the last run into README.md, between <!-- NAME --> marks.
+
+No number of these tables is written by hand, and a test holds README.md to the files of results/.
+"""
+
+import json
+import re
+
+import pandas as pd
+
+from lib import paths
+from lib.evaluation import report
+
+README, RESULTS = paths.ROOT / "README.md", paths.ROOT / "results"
+TESTS = ("R", "E", "A")  # whose mean is "wiped"
+SHOWN = ("PRNU", "Image", "1D Spectrum", "FFT-2d", "DCT-2d", "GramNet", "Ours (Pix)", "Ours (Stage5)", "Ours (Avg)")
+CROSSED = [("PEL", "forged"), ("Multi-Att", "forged"), ("BTS", "forged"), ("Ensemble", "forged"), ("BTS", "ProGAN"),
+           ("PEL", "ProGAN"), ("DCT-2d", "ProGAN"), ("Ensemble", "ProGAN")]  # fmt: skip
+
+
+def table(rows):
+    """Return rows, dicts of text, as a table of Markdown."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def interval(values, name, digits=3):
+    """Return "0.970 [0.949, 0.989]" of a dict with NAME, NAME_low and NAME_high."""
+    value, low, high = (f"{values[name + end]:.{digits}f}" for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def claims():
+    """How many claims of each place in the papers got which verdict."""
+    found = report.read_claims(RESULTS / "claims")
+    counts = found.groupby(["place", "verdict"], sort=False).size().unstack(fill_value=0)
+    order = [word for word in ("holds", "opposite", "no difference seen", "not tested") if word in counts]
+    numbers = lambda row: {word: str(row[word]) for word in order}
+    return table([{"the paper's claims in": place, **numbers(row)} for place, row in counts.iterrows()])
+
+
+def networks():
+    """The networks of PEL's tables on the bundled faces."""
+    found, rows = _metrics("pel_results"), []
+    for name, values in found["in_domain"].items():
+        changed = found["robustness"][name]
+        after = {change: f"{changed[f'{change} dacc']:+.1f} ({changed[f'{change} fake_rate']:.0%})"
+                 for change in ("Gaussian blur", "Gaussian noise", "Salt & Pepper")}  # fmt: skip
+        rows.append({"network": name, "seeds": str(found["seeds"][name]), "frame AUC": interval(values, "frame_auc"),
+                     "frame accuracy": f"{values['frame_accuracy']:.3f}", "video AUC": f"{values['video_auc']:.3f}",
+                     **after})  # fmt: skip
+    return table(rows)
+
+
+def spectrum():
+    """Beyond the Spectrum's Table 1: means of its cells, in percent."""
+    ours, paper = (pd.read_csv(folder / "bts_table1.csv") for folder in (RESULTS / "tables", paths.PAPER_TABLES))
+    paper, rows = paper.set_index(["detector", "S"]).drop(columns="avg").astype(float), []
+    for row in ours[ours["detector"].isin(SHOWN) & ours["S"].isin(["/", "SR"])].to_dict("records"):
+        mean = lambda sides, tests, row=row: pd.Series([row[f"{s}_{t}"] for s in sides for t in tests]).mean()
+        cells = {f"{kind}, {name}": f"{mean(sides, tests):.1f}"
+                 for kind, sides in (("known", ("P", "S")), ("unknown", ("PtoS", "StoP")))
+                 for name, tests in (("raw", ["raw"]), ("wiped", TESTS), ("+P", ["P"]))}  # fmt: skip
+        name = row["detector"] + ("" if row["S"] == "/" else f", {row['S']}")
+        said = paper.loc[row["detector"], row["S"]].mean()
+        rows.append({"detector": name, **cells, "all (paper)": f"{row['avg']:.1f} ({said:.1f})"})
+    return table(rows)
+
+
+def cross():
+    """Notebook 10: AUC of detectors that learned the one and are tested on the other."""
+    found, rows = _metrics("both_papers"), []
+    for name, on in CROSSED:
+        values, tests = found[f"{name}, trained on {on}"], ("forged", "ProGAN", "StyleGAN")
+        cells = {"forged faces" if test == "forged" else test: interval(values, f"auc on {test}") for test in tests}
+        rows.append({"detector": name, "trained on": "forged faces" if on == "forged" else on, **cells})
+    return table(rows)
+
+
+def gaps():
+    """Distance of the fakes' mean spectrum from that of photographs."""
+    found = _metrics("beyond_the_spectrum")["spectral_gap_db"]
+    return table([{"generator": name, **{("" if kind == "raw" else "+") + kind: f"{value:.2f} dB" for kind, value in
+                                         kinds.items()}} for name, kinds in found.items()])  # fmt: skip
+
+
+BLOCKS = {"claims": claims, "networks": networks, "spectrum": spectrum, "gaps": gaps, "cross": cross}
+
+
+def filled(text):
+    """Return a text with what stands between <!-- NAME --> and <!-- end --> made anew. Raises ValueError for a NAME."""
+
+    def made(found):
+        if found[1] not in BLOCKS:
+            raise ValueError(f"README.md: <!-- {found[1]} --> is not one of {', '.join(BLOCKS)}")
+        return f"<!-- {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n(?:.*?\n)?<!-- end -->", made, text, flags=re.S)
+
+
+def _metrics(name):
+    return json.loads((RESULTS / "metrics" / f"{name}.json").read_text())
+
+
+if __name__ == "__main__":
+    whole = filled(README.read_text())
+    paths.replace(README, lambda file: file.write_text(whole))
