@@ -13,7 +13,7 @@ BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors re
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test lab data seeds check repro-all gpu rehearsal notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check repro-all gpu rehearsal notebooks lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -46,6 +46,9 @@ lab: data
 data: $(READY)
 	@test -d data/CelebA-HQ && test -d data/FaceForensics++ || dvc pull --quiet data.dvc
 	@python -m lib.params
+
+mutations: data ## does a test turn red for each of 94 scientific errors? a quarter of an hour
+	python tests/mutations.py --jobs 2
 
 seeds: data ## everything over five training seeds, in hours: results/seeds
 	python -m lib.seeds 0 1 2 3 4

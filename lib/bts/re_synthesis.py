@@ -55,7 +55,8 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
         checkpoints.save(model, checkpoints.file(file), config)
         paths.replace(paths.HISTORY / f"{file}.csv", lambda temporary: history.to_csv(temporary, index=False))
         return model, history.assign(equation="released")
-    depends_on = {"images": [staleness.images(part) for part in (photographs, others)], "code": CODE}
+    images = [staleness.images(part) for part in (photographs, others)]
+    depends_on = {"images": images, "task": NAMES[name], "code": CODE}
     recipe = {"seed": seed, "depends_on": depends_on, "validate": validate, "mode": "min", "config": config,
               "decay": 0.5, "decay_at": (0.3, 0.6, 0.9)}  # fmt: skip
     parts = {}
