@@ -19,7 +19,7 @@ from lib.data import check, layouts, roots, wild_deepfake
 from lib.data import faces as data_faces
 
 CROP_BYTES = 1.2  # a pixel of a face crop as PNG: the most of nine real videos at 320 pixels; their mean is 0.95
-MEASURED = ("tf_efficientnet_b4", 320)  # backbone of PEL and side of the images in results/memory_benchmark.csv
+MEMORY = paths.ROOT / "results" / "network_memory.csv"  # MiB of the largest network of each batch size, and an image
 TORCHVISION = ("vgg19", "resnet18")  # whose weights come from there, all others from timm
 PATIENCE = 3  # seconds for a hub to answer
 
@@ -160,23 +160,40 @@ def answers(url):
         return False
 
 
+def trained(params):
+    """Return {key of a batch size: (batch, side of its images in pixels, what its networks are made of)}."""
+    rdn, residual, pel = params.re_synthesizer, params.residual_detectors, params.pel
+    phi = f"RDN {rdn.num_features} {rdn.growth_rate} {rdn.num_blocks} {rdn.num_layers}, {rdn.perceptual}"
+    detectors = f"{residual.layers} {residual.width}, {phi}"
+    return {
+        "re_synthesizer.batch_size": (rdn.batch_size, rdn.patch, phi),
+        "residual_detectors.batch_size": (residual.batch_size, rdn.size, detectors),
+        "pel.training.batch_size": (pel.training.batch_size, params.faces.size, pel.backbone),
+        "ablations.training.batch_size": (params.ablations.training.batch_size, params.ablations.size, pel.backbone),
+    }
+
+
 def gpu(params):
-    """Return a line for each batch of PEL that the memory of the GPU cannot hold, by what was measured of it."""
-    file, (backbone, size) = paths.ROOT / "results" / "memory_benchmark.csv", MEASURED
-    if not (params.pel.backbone.startswith(backbone) and file.is_file()):
+    """Return a line for each batch that the memory of the GPU cannot hold, by what is counted of the largest network.
+
+    The counts are those of `python -m lib.rehearsal.costs`; networks made otherwise are not judged.
+    """
+    if not MEMORY.is_file():
         return []
     import torch
 
     if not torch.cuda.is_available():
         return []
     memory = torch.cuda.get_device_properties(0).total_memory / 2**20
-    measured, lines, gpus = pd.read_csv(file).set_index("PEL").loc["training"], [], int(os.environ.get("WORLD_SIZE", 1))
-    for key, side in (("pel", params.faces.size), ("ablations", params.ablations.size)):
-        batch = getattr(params, key).training.batch_size
-        # Measured in float32. Trained in bfloat16 where the GPU has it: what the backward pass needs is half as large.
-        image = measured["an image"] * (side / size) ** 2 / (1 + torch.cuda.is_bf16_supported())
-        fits, needed = gpus * int((memory - measured["fixed"]) // image), measured["fixed"] + image * batch / gpus
+    counted, lines, gpus = pd.read_csv(MEMORY).set_index("trained"), [], int(os.environ.get("WORLD_SIZE", 1))
+    for key, (batch, side, made_of) in trained(params).items():
+        row = counted.loc[key]
+        if row["made_of"] != made_of:
+            continue
+        # Counted under bfloat16; without it, what the backward pass needs is up to twice as large.
+        image = row["image"] * (side / row["side"]) ** 2 * (1 if torch.cuda.is_bf16_supported() else 2)
+        fits, needed = gpus * int((memory - row["fixed"]) // image), row["fixed"] + image * batch / gpus
         if batch > fits:
-            lines.append(f"{key}.training.batch_size: {batch} images of {side} px need {needed / 1024:.0f} GiB, "
+            lines.append(f"{key}: {batch} images of {side} px need {needed / 1024:.0f} GiB ({row['network']}), "
                          f"the GPU has {memory / 1024:.0f}: at most {max(fits, 0)} fit")  # fmt: skip
     return lines

@@ -1,6 +1,7 @@
 """lib.preflight: what would stop a run at the paper's scale is told at once, not after a night."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -218,8 +219,12 @@ def test_a_batch_that_the_gpu_cannot_hold_is_told_with_the_one_that_fits(paper, 
     assert preflight.gpu(given) == []
     memory.total_memory = 12 * 2**30
     wrong = preflight.gpu(given)
-    assert len(wrong) == 2
-    assert wrong[0] == "pel.training.batch_size: 32 images of 320 px need 16 GiB, the GPU has 12: at most 24 fit"
+    keys = ["residual_detectors.batch_size", "pel.training.batch_size", "ablations.training.batch_size"]
+    assert [line.split(":")[0] for line in wrong] == keys
+    need = r"32 images of 320 px need 2\d GiB \(Multi-Att\), the GPU has 12: at most 1\d fit"
+    assert re.fullmatch(rf"pel\.training\.batch_size: {need}", wrong[1])
+    smaller = given.replace(residual_detectors=given.residual_detectors.replace(width=32))
+    assert len(preflight.gpu(smaller)) == 2, "networks that were not counted are not judged"
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert preflight.gpu(given) == [], "the batch is shared"
 

@@ -11,12 +11,12 @@ import dataclasses
 
 import pandas as pd
 
-from lib import paths
+from lib import detectors, paths, preflight
 from lib.params import ParamsError, read
 from lib.rehearsal import cpu
 from lib.rehearsal.counting import KINDS, Gpu
 from lib.rehearsal.ledger import CORES, LIMITS, SUMS, Costs
-from lib.rehearsal.networks import counted
+from lib.rehearsal.networks import RDN_KEY, counted
 from lib.rehearsal.notebooks import STAGES
 
 FILE = paths.ROOT / "results" / "costs.csv"
@@ -50,6 +50,25 @@ def table(params, gpu=None, works=None, seconds=None):
     whole = stages[SUMS].sum().join(stages[["GPU GiB", "RAM GiB"]].max())
     whole["verdict"] = [_verdict(found[found["stage"] == stage], row) for stage, row in whole.iterrows()]
     return whole.reset_index()
+
+
+def memory(params, works):
+    """Return for each batch size in params.yaml what its largest network takes: a DataFrame, a row a batch size.
+
+    Columns: trained, made_of, side (pixels of an image), as `preflight.trained` says; network; fixed and image (MiB).
+    """
+    rows = "ablations/"
+    known = {"residual_detectors": detectors.names("bts"), "pel": detectors.names("pel"), "re_synthesizer": [RDN_KEY],
+             "ablations": [key for key in works if key.startswith(rows)]}  # fmt: skip
+    found = []
+    for key, (batch, side, made_of) in preflight.trained(params).items():
+        needs = {
+            name: works[name].fixed + batch * works[name].image for name in known[key.split(".")[0]] if name in works
+        }
+        name = max(needs, key=needs.get)
+        found.append({"trained": key, "made_of": made_of, "side": side, "network": name.removeprefix(rows),
+                      "fixed": works[name].fixed / 2**20, "image": works[name].image / 2**20})  # fmt: skip
+    return pd.DataFrame(found)
 
 
 def _verdict(parts, whole):
@@ -88,9 +107,13 @@ def main(arguments=None):
     try:
         if given.measure:
             print(cpu.measure().to_string(index=False))
-        found = (rows if given.rows else table)(read("paper"), gpu)
+        params = read("paper")
+        works = counted(params)
+        found = (rows if given.rows else table)(params, gpu, works)
         if gpu == default and not given.rows:
             paths.replace(FILE, lambda file: found.to_csv(file, index=False, float_format="%.3g"))
+            needed = memory(params, works)
+            paths.replace(preflight.MEMORY, lambda file: needed.to_csv(file, index=False, float_format="%.4g"))
     except (ParamsError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     peaks = ", ".join(f"{peak:g} {kind}" for peak, kind in zip(gpu.tflops, KINDS, strict=True))

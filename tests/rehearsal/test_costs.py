@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lib import detectors, paths
+from lib import detectors, paths, preflight
 from lib.params import DataSet, ParamsError, read
 from lib.pel import ablations
 from lib.rehearsal import costs, cpu, networks, stages
@@ -77,6 +77,18 @@ def test_batch_that_no_gpu_holds_fails_with_the_batch_that_does(paper, works):
     training = paper.pel.training.replace(batch_size=200)
     verdict = of(costs.table(paper.replace(pel=paper.pel.replace(training=training)), works=works), "pel_detectors")
     assert verdict["verdict"] == "GPU: 187 of 75 GiB (MesoNet on FF++(HQ), batch 200; 79 fit)"
+
+
+def test_a_batch_size_is_judged_by_the_network_that_takes_most(paper, works):
+    large = dataclasses.replace(WORK, image=3e9)
+    found = costs.memory(paper, {**works, "Multi-Att": large, "ablations/nlm3": large}).set_index("trained")
+    assert found["network"].to_dict() == {
+        "re_synthesizer.batch_size": networks.RDN_KEY, "residual_detectors.batch_size": "Image",
+        "pel.training.batch_size": "Multi-Att", "ablations.training.batch_size": "nlm3",
+    }  # fmt: skip
+    assert found.loc["pel.training.batch_size", ["fixed", "image"]].tolist() == [3e8 / 2**20, 3e9 / 2**20]
+    kept = pd.read_csv(preflight.MEMORY).set_index("trained")
+    assert kept["made_of"].equals(found["made_of"]), "run `python -m lib.rehearsal.costs`"
 
 
 def test_too_little_disk_and_memory_fail(paper, works):
