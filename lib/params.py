@@ -75,7 +75,8 @@ TestSets = section("TestSets", R=DataSet, A=DataSet, FFHQ=DataSet, StarGAN2=Data
 Scenes = section("Scenes", bedroom=DataSet, church=DataSet)
 
 # PEL, the networks that its tables compare, and its ablations; all trained with the same kind of budget.
-Training = section("Training", warmup_epochs=Natural, decay_at=list[Share], weight_decay=NotNegative, **BUDGET)
+Training = section("Training", warmup_epochs=Natural, decay_at=list[Share], weight_decay=NotNegative,
+                   augment=Annotated[float, Field(ge=0, le=1)], **BUDGET)  # fmt: skip
 TrainedOn = Literal["FF++(HQ)", "FF++(LQ)", "WildDeepfake"]
 Pel = section(
     "Pel", backbone=Backbone, pretrained=bool, stride=Count, frequency_start=Literal["pretrained", "random"],

@@ -76,7 +76,7 @@ MUTATIONS = [
      "random_of(self.names[index], self.seed)", "random_of(index, self.seed)"),
     ("data/perturb", "too dark by one", "bts/test_wiped files_hold", '["rgb"]).round()', '["rgb"] - 1).round()'),
     ("data/perturb", "Table 3: salt and pepper of 50 %", "pel/test_tables", "0.01, 0.02, 0.05)", "0.1, 0.2, 0.5)"),
-    ("data/perturb", "Table 3: OpenCV's deviation of a blur", "pel/test_tables", "sigma=kernel / 6", "sigma=0"),
+    ("data/changes", "Table 3: OpenCV's deviation of a blur", "pel/test_tables", "sigma=kernel / 6", "sigma=0"),
     ("bts/wiped", "+E takes the spectrum of test photographs", "files_hold",
      'photographs, given = sets.rows(table, "train", 0)', 'photographs, given = sets.rows(table, "test", 0)'),
     ("ops/equalization", "+E: the sum over a ring is taken for its mean", "", "* quarter.count / total", "/ total"),

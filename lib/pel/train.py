@@ -6,6 +6,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from lib import detectors, paths
+from lib.data.augment import Augmented
 from lib.data.items import Balanced, FaceImages
 from lib.evaluation.predict import predict
 from lib.training import checkpoints, staleness
@@ -33,8 +34,9 @@ def train(entry, table, faces, budget, seed, name, **sections):
 
     entry: of the detector in lib.detectors; faces: the section by which the faces of the table were cut; budget: a
     params.Training; name: of the weights; sections: of params.yaml, for the options of the detector.
-    An epoch has as many fake as real faces, mirrored at random if `entry.flip`. The epoch with the best AUC on the
-    validation people is kept. Returns the network and its history.
+    An epoch has as many fake as real faces, mirrored at random if `entry.flip`; a share of them, `budget.augment`, is
+    changed at random (lib.data.augment). The epoch with the best AUC on the validation people is kept. Returns the
+    network and its history.
     Raises ValueError for a table that lacks a split, RuntimeError if ImageNet weights cannot be loaded.
     """
     splits = {split: part.reset_index(drop=True) for split, part in table.groupby("split")}
@@ -45,7 +47,8 @@ def train(entry, table, faces, budget, seed, name, **sections):
         entry.items(FaceImages(splits[split], faces.size, flip=entry.flip and split == "train", seed=seed), model)
         for split in ("train", "val")
     )
-    balanced = Balanced(splits["train"], learned, seed)
+    varied = Augmented(learned, budget.augment, seed) if budget.augment else learned
+    balanced = Balanced(splits["train"], varied, seed)
     if hasattr(model, "prepare"):
         model.prepare(learned, max(1, len(balanced) // budget.batch_size))
     seen = pd.concat([splits["train"], splits["val"]]).drop(columns="mask", errors="ignore")
