@@ -1,4 +1,4 @@
-"""README.md: what it shows a newcomer works as it stands there."""
+"""README.md and docs: what they show a newcomer works as it stands there."""
 
 import os
 import re
@@ -16,11 +16,14 @@ from lib.data.image import write_png
 from lib.evaluation import readme
 
 README = (paths.ROOT / "README.md").read_text()
+PAGES = [paths.ROOT / "README.md", *sorted((paths.ROOT / "docs").glob("*.md"))]
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def test_a_network_of_one_s_own_is_one_file_and_one_line(tmp_path):
-    example = re.search(r"`(lib/rivals/\w+\.py)`:\n\n```python\n(.*?)```", README, re.S)
-    line = re.search(r"at the end of `lib/rivals/__init__.py`: `(.*?)`", README)[1]
+    page = (paths.ROOT / "docs/code.md").read_text()
+    example = re.search(r"`(lib/rivals/\w+\.py)`:\n\n```python\n(.*?)```", page, re.S)
+    line = re.search(r"at the end of `lib/rivals/__init__.py`: `(.*?)`", page)[1]
     shutil.copytree(paths.ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / example[1]).write_text(example[2])
     with open(tmp_path / "lib/rivals/__init__.py", "a") as init:
@@ -43,21 +46,32 @@ def test_a_network_of_one_s_own_is_one_file_and_one_line(tmp_path):
     assert (tmp_path / "out/checkpoints/pel/Mine.safetensors").is_file()
 
 
-def test_every_module_that_is_named_can_be_started_or_imported():
-    for module in set(re.findall(r"python\s+-m\s+(lib(?:\.\w+)*)", README)):
+@every_page
+def test_every_module_that_is_named_can_be_started_or_imported(page):
+    for module in set(re.findall(r"python\s+-m\s+(lib(?:\.\w+)*)", page.read_text())):
         base = paths.ROOT / module.replace(".", "/")
         assert base.with_suffix(".py").is_file() or (base / "__main__.py").is_file(), module
 
 
-def test_no_link_is_dead():
-    links = re.findall(r"\]\(([\w./-]+)\)", README)
+@every_page
+def test_no_link_is_dead(page):
+    links = re.findall(r"\]\(([\w./-]+)\)", page.read_text())
     assert links
-    assert not [link for link in links if not (paths.ROOT / link).exists()]
+    assert not [link for link in links if not (page.parent / link).exists()]
 
 
-def test_the_tables_of_results_are_those_of_the_last_run():
-    assert readme.filled(README) == README, "run `python -m lib.evaluation.readme`"
-    assert set(re.findall(r"<!-- (\w+) -->\n\|", README)) == set(readme.BLOCKS)
+def test_readme_can_be_read_at_one_sitting():
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", readme.PAGES, ids=lambda page: page.name)
+def test_the_tables_of_results_are_those_of_the_last_run(page):
+    assert readme.filled(page.read_text()) == page.read_text(), "run `python -m lib.evaluation.readme`"
+
+
+def test_every_table_of_results_has_its_place():
+    marks = [mark for page in readme.PAGES for mark in re.findall(r"<!-- (\w+) -->\n\|", page.read_text())]
+    assert sorted(marks) == sorted(readme.BLOCKS)
 
 
 def test_a_mark_without_a_table_is_named():

@@ -1,6 +1,6 @@
-"""`python -m lib.evaluation.readme` writes the results of the last run into README.md, between <!-- NAME --> marks.
+"""`python -m lib.evaluation.readme` writes the results of the last run into README.md and docs, at <!-- NAME --> marks.
 
-No number of these tables is written by hand, and a test holds README.md to the files of results/.
+No number of these tables is written by hand, and a test holds the pages to the files of results/.
 """
 
 import json
@@ -10,8 +10,10 @@ import pandas as pd
 
 from lib import paths
 from lib.evaluation import report
+from lib.rehearsal import costs
 
-README, RESULTS = paths.ROOT / "README.md", paths.ROOT / "results"
+PAGES = [paths.ROOT / name for name in ("README.md", "docs/results.md", "docs/cluster.md")]
+RESULTS = paths.ROOT / "results"
 TESTS = ("R", "E", "A")  # whose mean is "wiped"
 SHOWN = ("PRNU", "Image", "1D Spectrum", "FFT-2d", "DCT-2d", "GramNet", "Ours (Pix)", "Ours (Stage5)", "Ours (Avg)")
 CROSSED = [("PEL", "forged"), ("Multi-Att", "forged"), ("BTS", "forged"), ("Ensemble", "forged"), ("BTS", "ProGAN"),
@@ -84,7 +86,26 @@ def gaps():
                                          kinds.items()}} for name, kinds in found.items()])  # fmt: skip
 
 
-BLOCKS = {"claims": claims, "networks": networks, "spectrum": spectrum, "gaps": gaps, "cross": cross}
+def hours():
+    """What the papers' full data would take: each stage of an hour or more, and all of them."""
+    found = pd.read_csv(costs.FILE)
+    total = found[costs.PAGE].sum(numeric_only=True)
+    total[["GPU GiB", "RAM GiB"]] = found[["GPU GiB", "RAM GiB"]].max()
+    whole = pd.DataFrame([{"stage": "all stages", **total}])
+    shown = costs.shown(pd.concat([found.loc[found["hours, 1 GPU"] >= 1, costs.PAGE], whole]))
+    return table(shown.to_dict("records"))
+
+
+def rehearsed():
+    """The last rehearsal: each stage at the papers' scale, on stand-ins."""
+    found = pd.read_csv(RESULTS / "rehearsal.csv", keep_default_na=False)
+    rows = [{"stage": row.stage, "seconds": f"{row.seconds:.0f}", "peak GiB": f"{row.peak_GiB:.1f}", "made": row.made,
+             "outcome": row.outcome} for row in found.itertuples()]  # fmt: skip
+    return table(rows)
+
+
+BLOCKS = {"claims": claims, "networks": networks, "spectrum": spectrum, "gaps": gaps, "cross": cross, "hours": hours,
+          "rehearsed": rehearsed}  # fmt: skip
 
 
 def filled(text):
@@ -92,7 +113,7 @@ def filled(text):
 
     def made(found):
         if found[1] not in BLOCKS:
-            raise ValueError(f"README.md: <!-- {found[1]} --> is not one of {', '.join(BLOCKS)}")
+            raise ValueError(f"<!-- {found[1]} --> is not one of {', '.join(BLOCKS)}")
         return f"<!-- {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->"
 
     return re.sub(r"<!-- (\w+) -->\n(?:.*?\n)?<!-- end -->", made, text, flags=re.S)
@@ -103,5 +124,6 @@ def _metrics(name):
 
 
 if __name__ == "__main__":
-    whole = filled(README.read_text())
-    paths.replace(README, lambda file: file.write_text(whole))
+    for page in PAGES:
+        whole = filled(page.read_text())
+        paths.replace(page, lambda file, whole=whole: file.write_text(whole))

@@ -1,7 +1,7 @@
 """PEL: two EfficientNet streams, of pixels and of fine-grained frequencies, that enhance themselves and each other.
 
 Gu et al., "Exploiting Fine-grained Face Forgery Clues via Progressive Enhancement Learning", AAAI 2022.
-The paper releases no code; README.md lists our choices where the paper leaves something open.
+The paper releases no code; docs/choices.md lists our choices where the paper leaves something open.
 """
 
 import torch
