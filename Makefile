@@ -13,7 +13,7 @@ BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors re
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check repro-all gpu rehearsal notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check real repro-all gpu rehearsal notebooks lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -55,6 +55,9 @@ seeds: data ## everything over five training seeds, in hours: results/seeds
 
 check: data ## is the last run where the kept seeds lead to expect it?
 	python -m lib.seeds --check
+
+real: data ## results on samples of real data sets: REAL=FOLDER names where they lie; hours, results/real
+	python -m lib.real $(REAL)
 
 repro-all: repro seeds ## and the end-to-end training of BTS over three seeds, then the notebooks that read them
 	python -m lib.bts.joint_training --seeds 0 1 2

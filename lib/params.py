@@ -175,13 +175,14 @@ def _at_scale(raw, scale):
             raise ParamsError(f"{name}.{scale}: needs a section of keys, has {changes!r}")
         for unknown in sorted(set(changes) - set(base), key=str):
             raise ParamsError(f"{name}.{scale}.{unknown}: unknown key; overrides name keys of section {name}")
-        merged[name] = _merge(base, changes)
+        merged[name] = merge(base, changes)
     return merged
 
 
-def _merge(base, changes):
+def merge(base, changes):
+    """Return a dict with the changes of another, nested ones key by key."""
     nested = isinstance(base, dict) and isinstance(changes, dict)
-    return base | {key: _merge(base.get(key), value) for key, value in changes.items()} if nested else changes
+    return base | {key: merge(base.get(key), value) for key, value in changes.items()} if nested else changes
 
 
 if __name__ == "__main__":

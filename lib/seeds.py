@@ -46,7 +46,7 @@ CODE = {
 """The modules that train and test the detectors of a family, which have code of their own."""
 SHARED = ("faces", "wiped", ".landmarks")  # made once: no training seed has a say in them
 KEPT = paths.ROOT / "results" / "seeds"
-RUNS = KEPT / "runs.csv"
+RUNS = "runs.csv"  # in the folder of what is kept: how each run was made
 FORMAT = {"index": False, "float_format": "%.4f", "compression": {"method": "gzip", "mtime": 0}}
 ROUNDING = 1e-4  # of the scores that are kept
 COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
@@ -99,34 +99,41 @@ def train(family, seed, outputs, only=()):
             raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; start it again to go on from here")
 
 
-def keep(family, seed, outputs, **how):
-    """Copy the scores of a family into KEPT, four digits a score, and its row into RUNS; how: COLUMNS of this row."""
-    folder = outputs / "results" / "scores" / family
+def keep(family, seed, outputs, kept=None, **how):
+    """Copy the scores of a family into a folder (KEPT), four digits a score, and `how` it was made, COLUMNS, into RUNS."""
+    folder, kept = outputs / "results" / "scores" / family, kept or KEPT
     for file in sorted(folder.rglob("*.csv")):
-        kept = KEPT / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
+        copy = kept / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
         table = score_files.read(file)
-        paths.replace(kept, lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
+        paths.replace(copy, lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
     row = pd.DataFrame([{"family": family, "seed": seed, **how}])[COLUMNS]
-    whole = pd.concat([*([pd.read_csv(RUNS)] if RUNS.is_file() else []), row])
+    whole = pd.concat([table for table in (runs(kept), row) if len(table)])
     whole = whole.drop_duplicates(["family", "seed"], keep="last").sort_values(["family", "seed"])
-    paths.replace(RUNS, lambda temporary: whole.to_csv(temporary, index=False))
+    paths.replace(kept / RUNS, lambda temporary: whole.to_csv(temporary, index=False))
 
 
-def read(name):
+def runs(kept=None, family=None):
+    """Return how what lies in a folder (KEPT) was made: COLUMNS, a row each family and seed."""
+    file = (kept or KEPT) / RUNS
+    table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    return table if family is None else table[table["family"] == family]
+
+
+def read(name, kept=None):
     """Return {seed: table of scores} of what is kept under a name, such as "bts/SR/ProGAN"; {} if nothing is."""
-    files = sorted((KEPT / name).glob("*.csv.gz"), key=lambda file: int(file.name.split(".")[0]))
+    files = sorted(((kept or KEPT) / name).glob("*.csv.gz"), key=lambda file: int(file.name.split(".")[0]))
     as_text = dict.fromkeys(score_files.NAMES, str)
     return {int(file.name.split(".")[0]): pd.read_csv(file, dtype=as_text) for file in files}
 
 
 def doubt(family, settings):
     """Return one line that says why what is kept of a family is not what this code and these settings give, or ""."""
-    runs = _runs(family)
-    if runs.empty:
+    made = runs(family=family)
+    if made.empty:
         return f"results/seeds: no seeds of {family} are kept; `python -m lib.seeds 0 1 2 3 4` makes them"
-    if not _of_scale(runs, settings):
-        return f"results/seeds: those of {family} are of scale {runs['scale'].iloc[0]}, this run is {settings.scale}"
-    old = runs.loc[runs["recipe"] != recipe(family, settings), "seed"].tolist()
+    if not _of_scale(made, settings):
+        return f"results/seeds: those of {family} are of scale {made['scale'].iloc[0]}, this run is {settings.scale}"
+    old = made.loc[made["recipe"] != recipe(family, settings), "seed"].tolist()
     remedy = "`make repro-all` makes them again"
     return f"results/seeds: {family} has changed since seeds {old} were run; {remedy}" if old else ""
 
@@ -137,19 +144,14 @@ def together(family, names, settings, this_run):
     names: of what is kept of a family, such as "PEL" or "SR/ProGAN"; this_run: {name: its scores of this run}, which
     stand for what is not kept, and for all where the kept ones are of another scale.
     """
-    told, usable = doubt(family, settings), _of_scale(_runs(family), settings)
+    told, usable = doubt(family, settings), _of_scale(runs(family=family), settings)
     kept = {name: read(f"{family}/{name}") if usable else {} for name in names}
     alone = {name: {settings.training_seed: scores} for name, scores in this_run.items()}
     return {name: kept[name] or alone[name] for name in names if kept[name] or name in alone}, told
 
 
-def _runs(family):
-    runs = pd.read_csv(RUNS) if RUNS.is_file() else pd.DataFrame(columns=COLUMNS)
-    return runs[runs["family"] == family]
-
-
-def _of_scale(runs, settings):
-    return set(runs["scale"]) == {settings.scale}
+def _of_scale(made, settings):
+    return set(made["scale"]) == {settings.scale}
 
 
 def check():
@@ -166,7 +168,7 @@ def check():
             continue
         now, *others = (_by_test(run) for run in (score_files.read(file), *read(what).values()))
         for test, part in now.items():
-            if part["label"].nunique() == 2 and all(test in run for run in others):
+            if part["label"].nunique() == 2 and len(others) > 1 and all(test in run for run in others):
                 same = [(run[test]["label"], run[test].iloc[:, -1]) for run in (now, *others)]
                 measured = {"accuracy": [((score > 0.5) == label).mean() for label, score in same],
                             "AUC": [roc_auc_score(label, score) for label, score in same]}  # fmt: skip
@@ -189,6 +191,9 @@ def main(arguments=None):
     parser.add_argument("--check", action="store_true", help="is the last run where other seeds lead to expect it?")
     parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all by default")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="detectors or rows; all by default")
+    parser.add_argument(
+        "--kept", type=Path, default=KEPT, metavar="FOLDER", help="where to keep the scores (%(default)s)"
+    )
     given = parser.parse_args(arguments)
     try:
         settings = params.load()
@@ -207,10 +212,10 @@ def main(arguments=None):
             train(family, seed, outputs, given.only)
             seconds = before + time.perf_counter() - began
             paths.replace(spent, lambda temporary, seconds=seconds: temporary.write_text(json.dumps(seconds)))
-            keep(family, seed, outputs, scale=settings.scale, seconds=round(seconds), recipe=recipe(family, settings),
-                 machine=f"{machine()}, {os.cpu_count()} cores",
+            keep(family, seed, outputs, given.kept, scale=settings.scale, seconds=round(seconds),
+                 recipe=recipe(family, settings), machine=f"{machine()}, {os.cpu_count()} cores",
                  date=datetime.date.today().isoformat())  # fmt: skip
-            print(f"{family}, seed {seed}: {seconds / 60:.0f} minutes, kept in {paths.show(KEPT / family)}")
+            print(f"{family}, seed {seed}: {seconds / 60:.0f} minutes, kept in {paths.show(given.kept / family)}")
     return 0
 
 

@@ -17,7 +17,6 @@ def folder(tmp_path, monkeypatch):
     for name in ("CHECKPOINTS", "HISTORY", "RESULTS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     monkeypatch.setattr(seeds, "KEPT", tmp_path / "kept")
-    monkeypatch.setattr(seeds, "RUNS", tmp_path / "kept" / "runs.csv")
     (tmp_path / "faces").mkdir()
     started = []
 
@@ -50,7 +49,7 @@ def test_what_is_kept_of_a_seed_is_its_scores_and_how_they_were_made(folder):
     kept = seeds.read("pel/PEL")
     assert list(kept) == [0, 3]
     assert kept[3]["video"].tolist() == ["007", "008"] and kept[3]["score"].tolist() == [0.1235, 3]
-    runs = pd.read_csv(seeds.RUNS)
+    runs = seeds.runs()
     assert runs[["family", "seed"]].values.tolist() == [["pel", 0], ["pel", 3]]
     assert runs["machine"].str.contains("cores").all() and runs["recipe"].nunique() == 1
 
@@ -100,7 +99,7 @@ def test_a_command_that_fails_is_one_line_and_nothing_of_it_is_kept(folder, monk
     monkeypatch.setattr(seeds.subprocess, "run", lambda *given, **named: Failed)
     with pytest.raises(SystemExit, match="^seed 3: python -m lib.pel.score --every ended with 1; start it again"):
         seeds.main(["3", "--family", "pel"])
-    assert not seeds.RUNS.is_file()
+    assert seeds.runs().empty
 
 
 def test_the_seed_of_the_environment_is_that_of_the_trainings_and_not_that_of_the_data(monkeypatch):

@@ -6,6 +6,7 @@ import re
 import yaml
 
 from lib import paths
+from lib.params import merge
 from lib.rehearsal import stand_ins
 
 ONE = {"counts": [1, 1, 1]}
@@ -38,15 +39,10 @@ def write(folder):
     raw = copy.deepcopy(yaml.safe_load((paths.ROOT / "params.yaml").read_text()))
     for changes in (stand_ins.roots(folder / "stand_ins"), FEW):
         for section, keys in changes.items():
-            raw[section]["paper"] = _merge(raw[section]["paper"], keys)
+            raw[section]["paper"] = merge(raw[section]["paper"], keys)
     file = folder / "params.yaml"
     paths.replace(file, lambda temporary: temporary.write_text(yaml.safe_dump(raw)))
     return file
-
-
-def _merge(base, changes):
-    both = isinstance(base, dict) and isinstance(changes, dict)
-    return {**base, **{key: _merge(base.get(key), value) for key, value in changes.items()}} if both else changes
 
 
 def command(stage, outputs):
