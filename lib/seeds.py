@@ -100,7 +100,7 @@ def train(family, seed, outputs, only=()):
 
 
 def keep(family, seed, outputs, kept=None, **how):
-    """Copy the scores of a family into a folder (KEPT), four digits a score, and `how` it was made, COLUMNS, into RUNS."""
+    """Copy the scores of a family into a folder (KEPT), four digits a score; how they were made, COLUMNS, into RUNS."""
     folder, kept = outputs / "results" / "scores" / family, kept or KEPT
     for file in sorted(folder.rglob("*.csv")):
         copy = kept / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
