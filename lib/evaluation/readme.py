@@ -124,8 +124,7 @@ def rehearsed():
     return table(rows)
 
 
-BLOCKS = {"claims": claims, "networks": networks, "spectrum": spectrum, "gaps": gaps, "cross": cross, "expect": expect, "hours": hours,
-          "rehearsed": rehearsed}  # fmt: skip
+BLOCKS = {each.__name__: each for each in (claims, networks, spectrum, gaps, cross, expect, hours, rehearsed)}
 
 
 def filled(text):
