@@ -69,7 +69,7 @@ gpu: data ## what a GPU makes of it all, into results/gpu/; DEVICE=cpu QUICK=1 t
 
 rehearsal: data ## every stage at the paper's scale on stand-ins, and what the full data would take; QUICK=1: five minutes
 	python -m lib.rehearsal $(if $(QUICK),--quick)
-	python -m lib.rehearsal.costs
+	$(if $(QUICK),,python -m lib.rehearsal.costs)
 
 notebooks: repro ## write the outputs of the last run back into notebooks/, and its tables into README.md
 	python -m lib.notebooks

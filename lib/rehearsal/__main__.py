@@ -27,7 +27,7 @@ from lib.rehearsal import memory, settings, stand_ins
 from lib.training import staleness
 
 COLUMNS = ["stage", "seconds", "core_seconds", "peak_GiB", "made", "outcome"]
-QUICK = ("real_and_forged_faces", "more_fakes", "wiped_fakes", "ablation_rows", "pel_ablations")
+QUICK = ("real_and_forged_faces", "re_synthesizers", "more_fakes", "wiped_fakes", "cross_training")
 TABLE = paths.ROOT / "results" / "rehearsal.csv"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the messages of papermill
 
