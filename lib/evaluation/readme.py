@@ -119,8 +119,9 @@ def hours():
 def rehearsed():
     """The last rehearsal: each stage at the papers' scale, on stand-ins."""
     found = pd.read_csv(RESULTS / "rehearsal.csv", keep_default_na=False)
-    rows = [{"stage": row.stage, "seconds": f"{row.seconds:.0f}", "core-seconds": f"{row.core_seconds:.0f}", "peak GiB": f"{row.peak_GiB:.1f}", "made": row.made,
-             "outcome": row.outcome} for row in found.itertuples()]  # fmt: skip
+    rows = [{"stage": row.stage, "seconds": f"{row.seconds:.0f}", "core-seconds": f"{row.core_seconds:.0f}",
+             "peak GiB": f"{row.peak_GiB:.1f}", "made": row.made, "outcome": row.outcome}
+            for row in found.itertuples()]  # fmt: skip
     return table(rows)
 
 
