@@ -10,6 +10,7 @@ from scipy import stats
 
 LEVEL = 0.05  # of a wrong verdict, in a whole family of claims
 POWER = 0.8  # share of repetitions in which a difference as large as `visible` would be found
+NUMBERS = ("effect", "low", "high", "p", "visible", "seeds")  # of `difference`
 WORDS = ("holds", "opposite", "no difference seen", "not tested")
 
 
@@ -71,7 +72,7 @@ def judge(claims):
 
     claims: dicts, each with what `difference` returns and what names the claim; or a DataFrame of these.
     """
-    table = pd.DataFrame(claims)
+    table = pd.DataFrame(claims, columns=None if len(claims) else ["claim", "paper", *NUMBERS])
     table["p"] = holm(table["p"])
     return table.assign(verdict=[verdict(row.effect, row.p) for row in table.itertuples()])
 

@@ -84,3 +84,8 @@ def test_one_more_training_falls_into_the_expected_range_in_95_of_100():
     ranges = np.array([verdicts.expected(part[:5]) for part in runs])
     assert np.mean((ranges[:, 0] <= runs[:, 5]) & (runs[:, 5] <= ranges[:, 1])) == pytest.approx(0.95, abs=0.015)
     assert np.isnan(verdicts.expected([1.0])).all()
+
+
+def test_no_claim_at_all_is_an_empty_table():
+    table = verdicts.judge([])
+    assert table.empty and {"claim", "p", "verdict"} <= set(table) and verdicts.counts(table) == ""
