@@ -77,3 +77,10 @@ def test_every_table_of_results_has_its_place():
 def test_a_mark_without_a_table_is_named():
     with pytest.raises(ValueError, match="<!-- claim --> is not one of claims, "):
         readme.filled("<!-- claim -->\n<!-- end -->")
+
+
+def test_text_between_two_tables_stays_where_both_are_empty(monkeypatch):
+    monkeypatch.setattr(readme, "BLOCKS", {"one": lambda: "| 1 |", "two": lambda: "| 2 |"})
+    empty = "<!-- one -->\n<!-- end -->\nbetween\n<!-- two -->\n<!-- end -->\n"
+    full = "<!-- one -->\n| 1 |\n<!-- end -->\nbetween\n<!-- two -->\n| 2 |\n<!-- end -->\n"
+    assert readme.filled(empty) == full == readme.filled(full)

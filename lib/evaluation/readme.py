@@ -136,7 +136,7 @@ def filled(text):
             raise ValueError(f"<!-- {found[1]} --> is not one of {', '.join(BLOCKS)}")
         return f"<!-- {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->"
 
-    return re.sub(r"<!-- (\w+) -->\n(?:.*?\n)?<!-- end -->", made, text, flags=re.S)
+    return re.sub(r"<!-- (\w+) -->\n(?:.*?\n)??<!-- end -->", made, text, flags=re.S)
 
 
 def _metrics(name):
