@@ -41,7 +41,7 @@ def test_all_imagenet_weights_that_the_papers_scale_needs_are_fetched_before_a_j
 
 
 def test_the_page_is_short_its_links_live_and_its_numbers_of_processes_are_those_of_params_yaml():
-    assert len(PAGE.splitlines()) <= 160
+    assert len(PAGE.splitlines()) <= 165
     assert all((paths.ROOT / "docs" / link).is_file() for link in re.findall(r"\]\(([\w./-]+)\)", PAGE))
     assert all((paths.ROOT / script).is_file() for script in re.findall(r"docs/slurm/\w+\.sh", TOLD))
     paper = params.read("paper")
