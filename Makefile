@@ -61,7 +61,7 @@ real: data ## results on samples of real data sets: REAL=FOLDER names where they
 
 repro-all: repro seeds ## and the end-to-end training of BTS over three seeds, then the notebooks that read them
 	python -m lib.bts.joint_training --seeds 0 1 2
-	dvc repro --single-item --force residual_detectors beyond_the_spectrum_results progressive_enhancement pel_ablations
+	dvc repro --single-item --force residual_detectors beyond_the_spectrum_results progressive_enhancement pel_results pel_ablations start_here
 
 gpu: data ## what a GPU makes of it all, into results/gpu/; DEVICE=cpu QUICK=1 tries the command without one
 	python -m lib.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE)) $(if $(QUICK),--quick) \

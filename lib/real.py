@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from lib import paths, seeds
+from lib import paths
 from lib.params import merge
 
 FACES = {"layout": "folders", "root": "ffpp_faces_128"}
@@ -43,7 +43,7 @@ def forged(own, other):
 
 TASKS = {
     "forged": Task("pel", forged(FACES, DFDC), {(): range(3), ("PEL", "RGB"): range(3, 5)}),
-    "dfdc": Task("pel", forged({**DFDC, "resize": True}, FACES), {("PEL", "RGB"): range(3)}),
+    "dfdc": Task("pel", forged(DFDC, FACES), {("PEL", "RGB"): range(3)}),
     "generated": Task(
         "bts",
         {
@@ -89,11 +89,6 @@ def run(name, folder, chosen=None):
     for words in commands:
         if status := subprocess.run([sys.executable, *words], env=environment, cwd=paths.ROOT).returncode:
             raise SystemExit(f"task {name}: python {' '.join(words)} ended with {status}; start it again to go on")
-
-
-def read(task, name):
-    """Return {seed: table of scores} of a task, name: such as "PEL" or "SR/all"; {} if nothing is kept."""
-    return seeds.read(f"{TASKS[task].family}/{name}", KEPT / task)
 
 
 def _data_sets(params):

@@ -154,10 +154,8 @@ def curve():
     if "WORLD_SIZE" in os.environ and torch.cuda.is_available():
         accelerate.PartialState(backend="gloo")
     seed_everything(0)
-    entry, budget = (
-        detectors.entry("RGB"),
-        params.read("smoke").pel.training.replace(epochs=3, warmup_epochs=1, batch_size=16),
-    )
+    entry, budget = detectors.entry("RGB"), params.read("smoke").pel.training
+    budget = budget.replace(epochs=3, warmup_epochs=1, batch_size=16)
     model = entry.network(SMALL, pretrained=False, streams=["rgb"], drop_rate=0)
     history = fit(model, entry.loss, Faces(), budget, "gpu/curve", seed=0, depends_on={"code": (*entry.code, MODULE)})
     if os.environ.get("RANK", "0") == "0":  # lines of two processes would mix

@@ -38,14 +38,14 @@ def metrics(table, scores, level="both", n_bootstrap=1000, seed=0):
     if len(scores) != len(table):
         raise ValueError(f"{len(scores)} scores for {len(table)} items: score the same table that is measured")
     frames = table.reset_index(drop=True).assign(score=np.asarray(scores, float))
-    result = {}
-    for name, items in (("frame", frames), ("video", videos(frames))):
+    by_video, result = videos(frames), {}
+    for name, items in (("frame", frames), ("video", by_video)):
         if level in (name, "both"):
             measured = _with_intervals(items, n_bootstrap, seed)
             if doubt := contradiction(measured["auc"], measured["eer"]):
                 warnings.warn(f"{name} level: {doubt}; look at the ROC and at the labels", stacklevel=2)
             result |= {f"{name}_{key}": value for key, value in measured.items()}
-    return result | {"frames": len(frames), "videos": len(videos(frames)), "identities": frames.identity.nunique()}
+    return result | {"frames": len(frames), "videos": len(by_video), "identities": frames.identity.nunique()}
 
 
 def videos(frames):

@@ -9,7 +9,7 @@ import re
 import pandas as pd
 
 from lib import paths
-from lib.evaluation import report
+from lib.evaluation import report, verdicts
 from lib.rehearsal import costs
 
 PAGES = [paths.ROOT / name for name in ("README.md", "docs/results.md", "docs/cluster.md")]
@@ -36,7 +36,7 @@ def claims():
     """How many claims of each place in the papers got which verdict."""
     found = report.read_claims(RESULTS / "claims")
     counts = found.groupby(["place", "verdict"], sort=False).size().unstack(fill_value=0)
-    order = [word for word in ("holds", "opposite", "no difference seen", "not tested") if word in counts]
+    order = [word for word in verdicts.WORDS if word in counts]
     numbers = lambda row: {word: str(row[word]) for word in order}
     return table([{"the paper's claims in": place, **numbers(row)} for place, row in counts.iterrows()])
 

@@ -136,7 +136,7 @@ def read(rows=()):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m lib.pel.ablations", description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; those of params.yaml by default")
-    parser.add_argument("--every", action="store_true", help="all rows")
+    parser.add_argument("--every", action="store_true", help="all rows where none is named")
     given = parser.parse_args(arguments)
     if unknown := set(given.rows) - set(ROWS):
         parser.error(f"{min(unknown)!r} is not one of {', '.join(ROWS)}")
@@ -144,7 +144,7 @@ def main(arguments=None):
     preflight.stop(params)
     for row in params.ablations.rows:
         one_of("ablations.rows", row, ROWS)
-    rows = ROWS if given.every else given.rows or params.ablations.rows or ROWS
+    rows = given.rows or (() if given.every else params.ablations.rows) or ROWS
     shared = common(params.data, params.faces, params.pel, params.ablations, params.seed)
     run_all(rows, params.training_seed, shared, params.machine.threads)
     score_files.keep_only(SCORES, ROWS)

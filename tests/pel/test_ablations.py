@@ -103,7 +103,7 @@ def test_the_default_run_goes_on_where_it_was_killed_and_does_nothing_twice(smal
 
 @pytest.mark.parametrize(
     ("given", "wanted"),
-    [([], ("rgb", "pel")), (["freq"], ("freq",)), (["--every"], ablations.ROWS)],
+    [([], ("rgb", "pel")), (["freq"], ("freq",)), (["--every"], ablations.ROWS), (["--every", "freq"], ("freq",))],
 )
 def test_the_command_trains_the_rows_of_params_yaml_or_those_that_are_asked_for(small, monkeypatch, given, wanted):
     few, trained = small.replace(ablations=small.ablations.replace(rows=["rgb", "pel"])), []
