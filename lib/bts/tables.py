@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.bts.re_synthesis import NAMES as RE_SYNTHESIZERS
 from lib.bts.score import COLUMNS
-from lib.evaluation import report, resampling, runs, verdicts
+from lib.evaluation import report, runs
 
 FAKES_ONLY = ("R", "A", "E", "P")  # tests with the photographs of raw
 BOTH = {"E on both": "E", "P on both": "P"}  # tests with photographs that were changed, too, and whose scores they are
@@ -119,27 +119,23 @@ def contrast(scored, columns, better, worse, n_bootstrap=1000, seed=0):
     """Return the difference of the mean accuracies of two rows of a table, in percentage points, or None.
 
     scored: {training seed: {(detector, source): scores}}; better, worse: ((detector, S), [columns of the table]), the
-    cells whose accuracies are averaged. Returns what `verdicts.difference` returns: over the seeds, and over resamples
-    of the identities, the same for both rows. None: a cell was not measured.
+    cells whose accuracies are averaged. Returns what `runs.over_seeds` returns: over the seeds, and over resamples of
+    the identities, the same for both rows. None: a cell was not measured.
     """
     found = [_right(frames, columns, better, worse) for frames in scored.values()]
     if any(part is None for part in found):
         return None
-    every, first = found[0][0], len(better[1])
+    every, first = found[0], len(better[1])
     sides = every.groupby(["cell", "label"], sort=True).ngroup().to_numpy()  # the reals and the fakes of each cell
     member, last = np.eye(sides.max() + 1)[sides], every["cell"].max() + 1
     share = np.repeat([1 / first, -1 / (last - first)], [2 * first, 2 * (last - first)]) / 2  # classes count the same
-    of = lambda right: lambda weights: 100 * ((weights * right) @ member / (weights @ member)) @ share
-
-    each = [right for _, right in found]
-    per_seed = [of(right)(np.ones((1, len(every))))[0] for right in each]
-    people = every["identity"], of(np.mean(each, axis=0)), n_bootstrap, seed, every["label"]
-    equal = resampling.equal_people(every["identity"], every["label"])
-    return verdicts.difference(per_seed, resampling.standard_error(*people), equal)
+    right = lambda images, weights: (weights * images["right"].to_numpy()) @ member / (weights @ member)
+    (difference,) = runs.over_seeds(found, lambda *given: (100 * right(*given) @ share)[None], n_bootstrap, seed)
+    return difference
 
 
 def _right(scored, columns, better, worse):
-    """Return the images of all cells, one below the other, with their `cell`, and whether each is judged rightly."""
+    """Return the images of all cells, one below the other, with their `cell` and whether they are judged `right`."""
     keys = {row: (detector, column) for (detector, _), frame in scored.items()
             for column, row in names(detector).items() if column in frame}  # fmt: skip
     cells = [(row, *columns[name]) for row, wanted in (better, worse) for name in wanted]
@@ -149,8 +145,9 @@ def _right(scored, columns, better, worse):
     if any(frame["label"].nunique() < 2 for frame in frames):
         return None
     right = [(frame[keys[row][1]] > 0.5) == frame["label"] for frame, (row, *_) in zip(frames, cells, strict=True)]
-    numbered = [frame[["identity", "label"]].assign(cell=number) for number, frame in enumerate(frames)]
-    return pd.concat(numbered, ignore_index=True), np.concatenate(right).astype(float)
+    numbered = [frame[["identity", "label"]].assign(cell=number, right=each.astype(float))
+                for number, (frame, each) in enumerate(zip(frames, right, strict=True))]  # fmt: skip
+    return pd.concat(numbered, ignore_index=True)
 
 
 def printed_averages(paper):

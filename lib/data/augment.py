@@ -1,7 +1,6 @@
 """Random changes of training images, such as pictures meet on their way: compression, blur, noise, size, light."""
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from lib.data import changes
@@ -42,7 +41,10 @@ class Augmented(Dataset):
         item, rng = self.images[index], np.random.default_rng((self.seed, self.epoch, index, 1))
         if rng.random() >= self.share:
             return item
-        pixels = (255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy()
-        for which in rng.permutation(len(CHANGES))[: rng.integers(1, 3)]:
-            pixels = CHANGES[which](pixels, rng)
-        return {**item, "rgb": torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255}
+
+        def several(pixels):
+            for which in rng.permutation(len(CHANGES))[: rng.integers(1, 3)]:
+                pixels = CHANGES[which](pixels, rng)
+            return pixels
+
+        return changes.of_item(item, several)

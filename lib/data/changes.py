@@ -9,6 +9,7 @@ import io
 
 import cv2
 import numpy as np
+import torch
 from PIL import Image
 
 
@@ -27,6 +28,12 @@ def grey_stays_grey(change):
         return change(image, *arguments, **options)
 
     return wrapped
+
+
+def of_item(item, change):
+    """Return an item {"rgb": (3, H, W) in [0, 1], ...} after `change(image)` of its picture, rounded to uint8."""
+    changed = change((255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy())
+    return {**item, "rgb": torch.from_numpy(np.array(changed)).permute(2, 0, 1).float() / 255}
 
 
 @grey_stays_grey

@@ -4,11 +4,10 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from lib.data import image as on_disk
-from lib.data.changes import blur, crop, grey_stays_grey, jpeg, noise, resize, salt_and_pepper, six_sigma_blur
+from lib.data.changes import blur, crop, grey_stays_grey, jpeg, noise, of_item, resize, salt_and_pepper, six_sigma_blur
 
 # Of robustness curves: name -> change(image, strength, rng).
 SINGLE = {"jpeg": jpeg, "blur": blur, "noise": noise, "crop": crop, "resize": resize}
@@ -61,9 +60,7 @@ class Changed(Dataset):
         item = self.images[index]
         if self.fakes_only and not item["label"]:
             return item
-        pixels = (255 * item["rgb"]).round().byte().permute(1, 2, 0).numpy()
-        changed = self.change(pixels, random_of(self.names[index], self.seed))
-        return {**item, "rgb": torch.from_numpy(np.array(changed)).permute(2, 0, 1).float() / 255}
+        return of_item(item, lambda pixels: self.change(pixels, random_of(self.names[index], self.seed)))
 
 
 def changed_file(folder, path):
