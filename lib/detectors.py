@@ -61,11 +61,12 @@ class Entry:
     flip: bool
     items: Callable
     shares: str
+    examples: Callable
 
     @property
     def code(self):
         """The modules that a training of this detector depends on, without those of the loop and the images."""
-        parts = (self.network, self.options, self.loss, self.items)
+        parts = (self.network, self.options, self.loss, self.items, self.examples)
         return tuple(sorted({part.__module__ for part in parts if getattr(part, "__module__", "").startswith("lib.")}))
 
     def make(self, seed, size, **sections):
@@ -79,14 +80,17 @@ class Entry:
 ENTRIES = {}
 
 
-def register(name, table, network, loss=None, flip=True, items=lambda images, model: images, shares=""):
+def register(name, table, network, loss=None, flip=True, items=lambda images, model: images, shares="",
+             examples=lambda images: images):  # fmt: skip
     """Return a decorator that adds a detector to the list; the decorated function makes the options of its network.
 
-    name: in tables and files; table: "bts" or "pel", the paper whose tables include it; network: a class of Detector.
+    name: in tables and files; table: "bts" or "pel", the paper whose tables include it, "more" beyond both papers;
+    network: a class of Detector.
     The decorated function takes any of size (of the images) and sections of params.yaml, by name, and returns the
     keyword arguments of the network. loss(model, batch): None for a detector that has a method `learn` instead; flip:
     learn from mirrored images, too; items(images, model): a Dataset with the items of FaceImages and other inputs;
-    shares: the weights of a trained part, which does the same work for all detectors that share it.
+    shares: the weights of a trained part, which does the same work for all detectors that share it. examples(images):
+    a Dataset that stands for the FaceImages to learn from, as long and with the same labels, before `items` sees it.
     If a network has `prepare(items, steps)`, it is called once before a training, with the items to learn from and the
     steps of an epoch.
     """
@@ -94,14 +98,14 @@ def register(name, table, network, loss=None, flip=True, items=lambda images, mo
     def add(options):
         if name in ENTRIES:
             raise ValueError(f"detector {name!r}: there is one already, {ENTRIES[name].network.__module__}")
-        ENTRIES[name] = Entry(name, table, network, options, loss, flip, items, shares)
+        ENTRIES[name] = Entry(name, table, network, options, loss, flip, items, shares, examples)
         return options
 
     return add
 
 
 def names(table):
-    """Return the names of the detectors in a paper's tables ("bts" or "pel"), in the order of the tables."""
+    """Return the names of the detectors of a table ("bts", "pel" or "more"), in the order of the tables."""
     rivals_first = sorted(_entries().values(), key=lambda entry: entry.network.__module__ in LISTED)
     return [entry.name for entry in rivals_first if entry.table == table]
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,21 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture(scope="session")
+def outside():
+    """A function that gives the path of what others published, below the folder DEEPFAKE_OUTSIDE, or skips the test."""
+
+    def find(name):
+        top = os.environ.get("DEEPFAKE_OUTSIDE")
+        if not top:
+            pytest.skip("DEEPFAKE_OUTSIDE names no folder with what others published (docs/data.md)")
+        if not (path := Path(top) / name).exists():
+            pytest.skip(f"{path} is not there (docs/data.md)")
+        return path
+
+    return find
 
 
 SMALL = {"size": 32, "patch": 32, "num_features": 4, "growth_rate": 4, "num_blocks": 1, "num_layers": 1,

@@ -104,7 +104,7 @@ class PEL(Detector):
     """Progressive enhancement learning: rgb float (N, 3, H, W) in [0, 1], even H and W -> logits (N,), high = fake.
 
     backbone: any EfficientNet of timm with 7 stages, by the tag of its weights; pretrained: start from these (new
-    layers are random). streams: ("rgb", "freq"), ("rgb",) or ("freq",). self_enhancement, mutual_enhancement: the two
+    layers are random). streams: some of `known`, "rgb" and "freq". self_enhancement, mutual_enhancement: the two
     modules.
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
     almost H x W, then stride 2). noise_after: the blocks that a noise block follows; enhance_after: the blocks that
@@ -116,12 +116,14 @@ class PEL(Detector):
     Raises ValueError for an argument that does not fit, RuntimeError if the ImageNet weights cannot be loaded.
     """
 
+    known = STREAMS
+
     def __init__(self, backbone="tf_efficientnet_b4.ap_in1k", pretrained=True, streams=STREAMS, self_enhancement=True,
                  mutual_enhancement=True, stride=2, drop_rate=0.4, noise_after=(1, 2), enhance_after=(2, 3, 4, 5, 6),
                  literal_init=False, frequency_start="pretrained", denoiser="median", kernel_size=3):  # fmt: skip
         super().__init__()
-        if tuple(streams) not in (STREAMS, *((s,) for s in STREAMS)):
-            raise ValueError(f"streams: needs ('rgb', 'freq'), ('rgb',) or ('freq',), has {streams!r}")
+        if not streams or set(streams) - set(self.known) or len(set(streams)) < len(streams):
+            raise ValueError(f"streams: needs one or more of {', '.join(self.known)}, each once, has {streams!r}")
         if stride not in (1, 2):
             raise ValueError(f"stride: needs 1 or 2, so that both streams meet at half the image's size, has {stride}")
         if frequency_start not in ("pretrained", "random"):

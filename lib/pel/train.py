@@ -43,10 +43,8 @@ def train(entry, table, faces, budget, seed, name, **sections):
     if absent := {"train", "val"} - set(splits):
         raise ValueError(f"no face in split {', '.join(sorted(absent))}: this data set is for testing only")
     model, options = entry.make(seed, faces.size, **sections)
-    learned, checked = (
-        entry.items(FaceImages(splits[split], faces.size, flip=entry.flip and split == "train", seed=seed), model)
-        for split in ("train", "val")
-    )
+    examples = entry.examples(FaceImages(splits["train"], faces.size, flip=entry.flip, seed=seed))
+    learned, checked = (entry.items(images, model) for images in (examples, FaceImages(splits["val"], faces.size)))
     varied = Augmented(learned, budget.augment, seed) if budget.augment else learned
     balanced = Balanced(splits["train"], varied, seed)
     if hasattr(model, "prepare"):

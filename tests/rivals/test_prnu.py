@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import pywt
 import torch
+from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from lib import detectors
@@ -230,3 +231,19 @@ def test_a_source_without_images_is_named():
     images, source = sources(count=2)
     with pytest.raises(ValueError, match="no image of StyleGAN"):
         prnu.Prnu(32, ("CelebA-HQ", "ProGAN", "StyleGAN")).fit(images, source)
+
+
+def test_noise_and_its_peak_are_those_that_the_published_program_tests_itself_with(outside):
+    """github.com/polimi-ispl/prnu-python, test/test_prnu.py: its pictures, and the figures that it expects."""
+    picture = np.asarray(Image.open(outside("prnu-python") / "test/data/prnu1.jpg"))
+    whole = prnu.residual(picture[:1000, :800].astype(float))
+    assert (whole[300:, 150:] ** 2).sum() == pytest.approx(666995.0, rel=1e-4)
+    small = prnu.residual(picture[:500, :400].astype(float))
+    cut = np.zeros_like(small)
+    cut[: 500 - 5, : 400 - 8] = small[5:, 8:]
+    found = np.fft.ifft2(np.conj(np.fft.fft2(cut)) * np.fft.fft2(small)).real
+    peak = np.unravel_index(found.argmax(), found.shape)
+    assert peak == (5, 8)
+    floor = np.roll(found, (1 - peak[0], 1 - peak[1]), (0, 1))
+    floor[:4, :4] = 0  # as far around the peak as theirs
+    assert found[peak] ** 2 / (floor**2).mean() == pytest.approx(134611.58644973233, rel=1e-3)
