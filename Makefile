@@ -13,7 +13,7 @@ BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors re
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check real repro-all gpu rehearsal notebooks lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check real repro-all gpu rehearsal notebooks text lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -46,6 +46,9 @@ lab: data
 data: $(READY)
 	@test -d data/CelebA-HQ && test -d data/FaceForensics++ || dvc pull --quiet data.dvc
 	@python -m lib.params
+
+text: $(READY) ## bring notebooks/ and notebooks/source/ to the newer of each notebook and its text
+	jupytext --quiet --sync $(wildcard notebooks/*.ipynb)
 
 mutations: data ## does a test turn red for each of 94 scientific errors? a quarter of an hour
 	python tests/mutations.py --jobs 2

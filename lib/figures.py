@@ -6,6 +6,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython.display import Image, display
 from matplotlib import cycler
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -157,6 +158,15 @@ def follow(controls, picture, draw):
     for control in controls:
         control.observe(update, "value")
     update()
+
+
+def show(fig, alt, name=None):
+    """Show a figure in a notebook, with a text for readers who cannot see it; name: `save` it, too."""
+    if name:
+        save(fig, name)
+    fig.savefig(file := io.BytesIO(), format="png", dpi=100, metadata={"Software": None})
+    plt.close(fig)
+    display(Image(file.getvalue(), alt=alt))
 
 
 def save(fig, name):

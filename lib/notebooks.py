@@ -23,6 +23,8 @@ def write_back():
         notebook.metadata.language_info = {"name": "python"}
         for cell in notebook.cells:
             cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags" and value}
+            if "hide-input" in cell.metadata.get("tags", ()):
+                cell.metadata["jupyter"] = {"source_hidden": True}
             if cell.cell_type == "code":
                 cell.outputs = [output for output in cell.outputs if not _passing(output)]
                 for output in cell.outputs:

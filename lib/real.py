@@ -13,12 +13,13 @@ from pathlib import Path
 
 import yaml
 
-from lib import paths
+from lib import paths, seeds
 from lib.params import merge
 
 FACES = {"layout": "folders", "root": "ffpp_faces_128"}
 DFDC = {"layout": "folders", "root": "dfdc_faces_224", "resize": True}
 STYLEGAN = {"layout": "folders", "root": "ffhq_stylegan_256_q95"}
+OFFICIAL = "mesonet/weights"  # where the weights that MesoNet's authors published lie, if they do
 KEPT = paths.ROOT / "results" / "real"
 
 
@@ -42,7 +43,9 @@ def forged(own, other):
 
 
 TASKS = {
-    "forged": Task("pel", forged(FACES, DFDC), {(): range(3), ("PEL", "RGB"): range(3, 5)}),
+    "forged": Task(
+        "pel", forged(FACES, DFDC), {("PEL", "RGB"): range(5), ("SBI", "PEL+residual"): range(5), (): range(3)}
+    ),
     "dfdc": Task("pel", forged(DFDC, FACES), {("PEL", "RGB"): range(3)}),
     "generated": Task(
         "bts",
@@ -86,9 +89,12 @@ def run(name, folder, chosen=None):
         numbers = [str(seed) for seed in of_task if chosen is None or seed in chosen]
         words = ["-m", "lib.seeds", *numbers, "--family", task.family, "--kept", str(KEPT / name)]
         commands += [[*words, *(["--only", *only] if only else [])]] if numbers else []
+    if task.family == "pel" and (files := sorted((folder / OFFICIAL).glob("*.h5"))):
+        commands.append(["-m", "lib.rivals.meso_official", "--score", *map(str, files)])
     for words in commands:
         if status := subprocess.run([sys.executable, *words], env=environment, cwd=paths.ROOT).returncode:
             raise SystemExit(f"task {name}: python {' '.join(words)} ended with {status}; start it again to go on")
+    seeds.copy("official", 0, outputs, KEPT / name)
 
 
 def _data_sets(params):

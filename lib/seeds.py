@@ -99,13 +99,18 @@ def train(family, seed, outputs, only=()):
             raise SystemExit(f"seed {seed}: python -m {command} ended with {status}; start it again to go on from here")
 
 
-def keep(family, seed, outputs, kept=None, **how):
-    """Copy the scores of a family into a folder (KEPT), four digits a score; how they were made, COLUMNS, into RUNS."""
-    folder, kept = outputs / "results" / "scores" / family, kept or KEPT
+def copy(family, seed, outputs, kept):
+    """Copy the scores of a family from the folder `outputs` to a folder such as KEPT, four digits a score."""
+    folder = outputs / "results" / "scores" / family
     for file in sorted(folder.rglob("*.csv")):
-        copy = kept / family / file.relative_to(folder).with_suffix("") / f"{seed}.csv.gz"
-        table = score_files.read(file)
-        paths.replace(copy, lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
+        to, table = kept / family / file.relative_to(folder).with_suffix(""), score_files.read(file)
+        paths.replace(to / f"{seed}.csv.gz", lambda temporary, table=table: table.to_csv(temporary, **FORMAT))
+
+
+def keep(family, seed, outputs, kept=None, **how):
+    """Copy the scores of a family to a folder (KEPT), and write how they were made, COLUMNS, to RUNS beside them."""
+    kept = kept or KEPT
+    copy(family, seed, outputs, kept)
     row = pd.DataFrame([{"family": family, "seed": seed, **how}])[COLUMNS]
     whole = pd.concat([table for table in (runs(kept), row) if len(table)])
     whole = whole.drop_duplicates(["family", "seed"], keep="last").sort_values(["family", "seed"])

@@ -39,8 +39,9 @@ def test_a_task_trains_each_of_its_seeds_once_and_keeps_the_scores_apart_from_th
     real.main([str(folder), "forged"])
     kept = ["--kept", str(real.KEPT / "forged")]
     assert [words for words, _ in started] == [
-        ["-m", "lib.seeds", "0", "1", "2", "--family", "pel", *kept],
-        ["-m", "lib.seeds", "3", "4", "--family", "pel", *kept, "--only", "PEL", "RGB"],
+        ["-m", "lib.seeds", *"01234", "--family", "pel", *kept, "--only", "PEL", "RGB"],
+        ["-m", "lib.seeds", *"01234", "--family", "pel", *kept, "--only", "SBI", "PEL+residual"],
+        ["-m", "lib.seeds", *"012", "--family", "pel", *kept],
     ]
     started.clear()
     real.main([str(folder), "generated", "--seeds", "0"])
@@ -48,6 +49,21 @@ def test_a_task_trains_each_of_its_seeds_once_and_keeps_the_scores_apart_from_th
     assert [words for words, _ in started] == [
         ["-m", "lib.bts.wiped"], ["-m", "lib.seeds", "0", "--family", "bts", *kept],
     ]  # fmt: skip
+
+
+def test_published_weights_are_scored_where_they_lie_beside_the_samples(samples, monkeypatch):
+    folder, started = samples
+    monkeypatch.setattr(real, "KEPT", folder / "kept")
+    (folder / real.OFFICIAL).mkdir(parents=True)
+    file = folder / real.OFFICIAL / "Meso4_DF.h5"
+    file.touch()
+    scores = folder.parent / ".real/dfdc/results/scores/official/Meso4_DF.csv"
+    scores.parent.mkdir(parents=True)
+    scores.write_text("# key\ntest,label,score\nDFDC,1,0.123456\n")
+    real.main([str(folder), "dfdc"])
+    assert started[-1][0] == ["-m", "lib.rivals.meso_official", "--score", str(file)]
+    (kept,) = real.seeds.read("official/Meso4_DF", folder / "kept" / "dfdc").items()
+    assert (kept[0], kept[1]["score"].tolist()) == (0, [0.1235])
 
 
 def test_a_sample_that_is_not_there_is_one_line_before_anything_is_trained(samples):

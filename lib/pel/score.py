@@ -70,9 +70,12 @@ def read(names=None):
 
 
 def main(arguments=None):
-    known = detectors.names("pel")
+    tables = detectors.names("pel")
+    known = [*tables, *detectors.names("more")]
     parser = argparse.ArgumentParser(prog="python -m lib.pel.score", description=__doc__.splitlines()[0])
-    parser.add_argument("detectors", nargs="*", metavar="DETECTOR", help=f"{', '.join(known)}; all by default")
+    parser.add_argument(
+        "detectors", nargs="*", metavar="DETECTOR", help=f"{', '.join(known)}; {', '.join(tables)} by default"
+    )
     parser.add_argument("--every", action="store_true", help="also train on the sets of seeds_train_on in params.yaml")
     given = parser.parse_args(arguments)
     if unknown := set(given.detectors) - set(known):
@@ -85,7 +88,7 @@ def main(arguments=None):
     if given.every:
         settings = settings.replace(train_on=[*settings.train_on, *settings.seeds_train_on])
     sets = FaceSets(params.data, params.faces, settings, params.seed)
-    names, threads = given.detectors or known, params.machine.threads
+    names, threads = given.detectors or tables, params.machine.threads
     run_all(names, sets, params.pel, settings, params.training_seed, threads)
     if not given.detectors:
         others = [source for source in sets.training() if source != sets.own]
