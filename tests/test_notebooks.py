@@ -2,6 +2,7 @@
 
 import re
 
+import jupytext
 import nbformat
 import pytest
 import yaml
@@ -21,6 +22,14 @@ def cells(path, kind="code"):
 def test_a_reader_sees_the_outputs_of_one_run_from_top_to_bottom(path):
     assert [cell.execution_count for cell in cells(path)] == list(range(1, len(cells(path)) + 1))
     assert not [output for cell in cells(path) for output in cell.outputs if output.output_type == "error"]
+
+
+@every_notebook
+def test_the_text_that_is_reviewed_is_that_of_the_notebook(path):
+    text = jupytext.read(path.parent / "source" / f"{path.stem}.py")
+    both = (text, nbformat.read(path, as_version=4))
+    shown = [[(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in each.cells] for each in both]
+    assert shown[0] == shown[1], "`make text` brings both to the newer one"
 
 
 @every_notebook

@@ -1,4 +1,4 @@
-"""PEL with a third stream, beyond the paper: what a median filter takes out of the pixels, the noise of Eq. 2 at once."""
+"""PEL with a third stream, beyond the paper: what a median filter takes out of the pixels, the noise of Eq. 2."""
 
 import torch
 

@@ -42,9 +42,8 @@ def test_with_two_streams_it_is_pel():
     two = ThreeStreams(**SMALL, streams=("rgb", "freq"))
     torch.manual_seed(0)
     pel = PEL(**SMALL)
-    assert {k: v.shape for k, v in pel.state_dict().items()}.items() <= {
-        k: v.shape for k, v in two.state_dict().items()
-    }.items()
+    shapes = lambda model: {name: value.shape for name, value in model.state_dict().items()}
+    assert shapes(pel).items() <= shapes(two).items()
     two.load_state_dict(pel.state_dict(), strict=False)
     rgb = torch.rand(1, 3, 32, 32)
     assert torch.equal(two.eval()(rgb), pel.eval()(rgb))
