@@ -64,7 +64,7 @@ def self_blend(face, landmarks, rng):
     """
     size = len(face)
     source, target = (face, altered(face, rng)) if rng.random() < 0.5 else (altered(face, rng), face)
-    mask = (attention_mask(landmarks, size) > rng.uniform(0.1, 0.4)).astype(np.float32)
+    mask = (attention_mask(landmarks, size) > rng.uniform(0.2, 0.4)).astype(np.float32)
     mask = bent(mask, rng)
     scale, (right, down) = rng.uniform(0.95, 1 / 0.95), rng.uniform(-1, 1, 2) * (0.03, 0.015) * size
     middle = (size - 1) / 2

@@ -1,8 +1,9 @@
-"""Weights on disk: safetensors files that also hold the configuration of the network."""
+"""Weights on disk, in 16 bits: safetensors files that also hold the configuration of the network."""
 
 import json
 from pathlib import Path
 
+import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -15,15 +16,24 @@ def file(name):
     return paths.CHECKPOINTS / f"{name}.safetensors"
 
 
+@torch.no_grad()
 def save(model, path, config):
-    """Write the weights of `model` and `config` (a dict that JSON can hold) to a safetensors file."""
-    state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    """Write the weights of `model` and `config` (a dict that JSON can hold) to a safetensors file.
+
+    Parameters are rounded to 16 bits, in `model`, too: whoever loads the file gets the very scores that `model` gives.
+    Statistics are not: the mean of a frequency may be hundreds of times its deviation.
+    """
+    learned, state = dict(model.named_parameters()), {}
+    for key, value in model.state_dict().items():
+        half = value.half() if key in learned else value
+        state[key] = (half if half.isfinite().all() else value).cpu().contiguous().clone()
+        value.copy_(state[key])
     metadata = {key: json.dumps(value) for key, value in config.items()}
     paths.replace(path, lambda temporary: save_file(state, temporary, metadata))
 
 
 def load(path):
-    """Read a file that `save` wrote: (state_dict, config).
+    """Read a file that `save` wrote: (state_dict in 32 bits, config).
 
     Raises FileNotFoundError that names the stage to run, and ValueError for a file that is not safetensors.
     """
@@ -31,7 +41,8 @@ def load(path):
     if not path.is_file():
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; `{maker(path)}` trains them")
     try:
-        return load_file(path), config(path)
+        state = load_file(path)
+        return {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}, config(path)
     except SafetensorError as error:
         raise ValueError(
             f"{paths.show(path)}: not a readable safetensors file ({error}); remove it and train again"

@@ -52,4 +52,4 @@ def test_with_two_streams_it_is_pel():
 def test_pel_knows_no_third_stream_and_the_list_names_both():
     with pytest.raises(ValueError, match="streams: needs one or more of rgb, freq"):
         PEL(**SMALL, streams=("rgb", "residual"))
-    assert detectors.names("more") == ["SBI", "PEL+residual"]
+    assert detectors.names("more") == ["PEL+residual", "SBI"]
