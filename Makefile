@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(shell $(p
 READY := .venv/.ready
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
+export JUPYTER_CONFIG_PATH := $(CURDIR)/.jupyter# no question about news over the first page
 SMOKE := DEEPFAKE_SCALE=smoke DEEPFAKE_OUTPUTS=$(CURDIR)/.smoke OMP_WAIT_POLICY=passive
 smoke = set -e; for module in $(1); do $(SMOKE) python -m lib.$$module; done
 
@@ -13,7 +14,7 @@ BTS_LANE := re_synthesizers re_synthesis more_fakes wiped_fakes bts_detectors re
 	cross_training
 PEL_LANE := pel_detectors progressive_enhancement pel_results ablation_rows pel_ablations
 
-.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab data seeds check real repro-all gpu rehearsal notebooks text lock clean
+.PHONY: repro bts-lane pel-lane bts-smoke pel-smoke test mutations lab alone playground data seeds check real repro-all gpu rehearsal notebooks text lock clean
 
 repro: data
 	dvc repro real_and_forged_faces
@@ -42,6 +43,12 @@ test: data
 
 lab: data
 	jupyter lab notebooks
+
+playground: data ## your own picture, in a browser: on this machine alone
+	voila notebooks/13_playground.ipynb --no-browser --Voila.ip=127.0.0.1 --show_tracebacks=False
+
+alone: data ## after a run: does each notebook, run alone, give the committed numbers?
+	python tests/alone.py --jobs 2
 
 data: $(READY)
 	@test -d data/CelebA-HQ && test -d data/FaceForensics++ || dvc pull --quiet data.dvc

@@ -74,6 +74,7 @@ class Result:
 def load(name="pel", checkpoint=None):
     """Return the trained detector "pel" or "bts", or that of the file `checkpoint` (any detector of this project).
 
+    In a fresh clone, the weights of "pel" and "bts" are those that come with it (`checkpoints.fetched`).
     Raises FileNotFoundError that names the stage to run, ValueError for a file that holds no detector.
     """
     file = _weights(name, checkpoint)
@@ -81,7 +82,8 @@ def load(name="pel", checkpoint=None):
 
 
 def _weights(name, checkpoint):
-    return Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
+    file = Path(checkpoint or checkpoints.file(DETECTORS[name])).resolve()
+    return file if checkpoint else checkpoints.fetched(file)
 
 
 @functools.lru_cache(2)

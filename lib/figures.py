@@ -127,7 +127,8 @@ def robustness(curves, ylabel="AUC"):
         ax.axhline(0.5, color="grey", linestyle=":", linewidth=1, marker="")
         ax.set_xticks(range(len(steps)), ["none" if step != step else f"{step:g}" for step in steps])
         ax.set(xlabel=STRENGTHS.get(change, change), ylabel=ylabel if ax in axes[:, 0] else "")
-        ax.set_title(f"strongest: {part.loc[steps[-1]].set_index('detector')['value'].idxmax()} leads", fontsize=10)
+        last = part.loc[steps[-1], "value"]
+        ax.set_title(f"strongest {change}: from {last.min():.2f} to {last.max():.2f}", fontsize=10)
     for ax in axes.flat[len(changes) :]:
         ax.axis("off")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=9)

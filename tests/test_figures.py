@@ -122,3 +122,20 @@ def test_a_slider_that_is_moved_draws_the_picture_anew():
     slider.value = 5
     assert drawn == [3, 5] and first.startswith(b"\x89PNG") and bytes(picture.value) != first
     assert not figures.plt.get_fignums()
+
+
+def test_a_shown_figure_has_a_text_for_readers_who_cannot_see_it_and_is_closed(monkeypatch, tmp_path):
+    shown = []
+    monkeypatch.setattr(figures, "display", shown.append)
+    monkeypatch.setattr(figures.paths, "FIGURES", tmp_path)
+    figures.show(figures.show_grid([torch.rand(3, 8, 8)]), alt="a square of noise", name="noise")
+    data, metadata = shown[0]._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "a square of noise" and "image/png" in data
+    assert (tmp_path / "noise.png").is_file() and not figures.plt.get_fignums()
+
+
+def test_no_panel_of_robustness_crowns_a_winner():
+    titles = [ax.get_title(loc="left") for ax in figures.robustness(robustness_curves(["SR", "Image"])).axes]
+    assert titles[0].startswith("strongest jpeg: from 0.") and not any(
+        name in t for t in titles for name in ("SR", "Image")
+    )

@@ -1,6 +1,8 @@
 """Weights on disk, in 16 bits: safetensors files that also hold the configuration of the network."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -47,6 +49,16 @@ def load(path):
         raise ValueError(
             f"{paths.show(path)}: not a readable safetensors file ({error}); remove it and train again"
         ) from None
+
+
+def fetched(path):
+    """Return the path of weights; those that a fresh clone lacks are first fetched from the remote inside it, once."""
+    if not path.is_file() and path.is_relative_to(paths.ROOT / "checkpoints"):
+        inside = str(path.relative_to(paths.ROOT))
+        subprocess.run([sys.executable, "-m", "dvc", "pull", "--quiet", inside], cwd=paths.ROOT, capture_output=True)
+        if path.is_file():
+            print(f"{inside}: fetched from bundled/, once", file=sys.stderr)
+    return path
 
 
 def config(path):
