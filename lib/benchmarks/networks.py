@@ -79,7 +79,7 @@ def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
 
 
 def _peak(job):
-    """Return the peak of MiB by which two steps of training, or two of scoring, make this process grow."""
+    """Return by how many MiB this process grows at most in two steps of training, or of scoring."""
     device, backbone, size, batch, training = job
     gpu = torch.device(device).type == "cuda"
     before = 0 if gpu else _status("VmRSS")
