@@ -14,7 +14,7 @@ from PIL import Image
 
 
 def grey_stays_grey(change):
-    """Decorate a change so that it sees one channel of a grey (H, W, 3) image; ValueError for other shapes or dtypes."""
+    """Decorate a change: of a grey (H, W, 3) image it sees one channel; ValueError for another shape or dtype."""
 
     @functools.wraps(change)
     def wrapped(image, *arguments, **options):
