@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.fakes.forge import scene
 
-FEATHER = 0.03  # of the mask's edge: like its model, and unlike the learned forgeries, it leaves a seam
+FEATHER = 0.03  # width of the mask's edge: like the original program, and unlike learned forgeries, it leaves a seam
 
 
 def lay_over(face, source):
