@@ -43,7 +43,7 @@ class Detector(nn.Module):
 
 
 def check_rgb(rgb, size=None):
-    """Raise ValueError unless rgb is (N,3,H,W), and `size` pixels high and wide where a network needs that."""
+    """Raise ValueError unless rgb is (N,3,H,W), with H = W = size if a size is given."""
     if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
         wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
         raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")

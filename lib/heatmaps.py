@@ -62,7 +62,7 @@ def _tensor(rgb):
 
 
 def _whole(result):
-    """Return the central square of the scored image, shrunk only above LARGEST pixels, or the crop of a video."""
+    """Return the crop of a video, or the central square of an image, of at most LARGEST pixels, a multiple of STEP."""
     if Path(result.path).suffix.lower() not in image.SUFFIXES:
         return result.crop
     rgb = image.read_image(result.path)

@@ -61,7 +61,7 @@ def operations(options):
 
 
 def whole_networks(options):
-    """Time PEL in training and the re-synthesis of one picture: rows as of `networks.pel_training`."""
+    """Time PEL in training and the re-synthesis of one picture: rows as in `networks.pel_training`."""
     backbone, size, batch, rounds = (SMALL, 64, 2, 1) if options.quick else ("tf_efficientnet_b4", 320, 32, 5)
     sizes, side = (rdn_options(params.read("smoke").re_synthesizer), 64) if options.quick else ({}, 1024)
     compiled = not options.quick
@@ -72,7 +72,7 @@ def whole_networks(options):
 
 
 def memory(options):
-    """Measure the memory of PEL: rows as of `networks.pel_memory`."""
+    """Measure the memory of PEL: rows as in `networks.pel_memory`."""
     return networks.pel_memory(options.device, *((SMALL, 64) if options.quick else ()))
 
 

@@ -40,7 +40,7 @@ def pel_training(device, backbone, size, batch, rounds, compiled=True):
 
 
 def rdn_inference(device, sizes, size, rounds, compiled=True):
-    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as of `pel_training`.
+    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as in `pel_training`.
 
     sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, and with
     `compiled` channels_last through torch.compile.

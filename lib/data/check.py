@@ -37,7 +37,7 @@ INSIDE = {
     "FFHQ": ("FFHQ/ and a folder of each generator", ["FFHQ"]),
     "folders": ("real/ and fake/ with images", ["real", "fake"]),
 }  # fmt: skip
-"""What lies in the root of each layout: in words, and patterns that each find something in a root that can be used.
+"""{layout: (what its root holds, in words, patterns each of which has to find something there)}.
 
 {}: the compression; |: one of these is enough.
 """

@@ -60,7 +60,7 @@ def finish(
 
 
 def client_of(address):
-    """Return a dask.distributed.Client of the scheduler at an address; None, for processes of this machine, for None.
+    """Return a dask.distributed.Client of the scheduler at an address, or None (processes of this machine) for None.
 
     Raises RuntimeError in one line if no scheduler answers within PATIENCE seconds.
     """

@@ -16,7 +16,7 @@ from lib.data import video
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 SPLITS = ("train", "val", "test")
 CELEB_DF = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}
-DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49: the test set for who does not have the released one
+DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49: a test set where the released one is not available
 
 
 def scene(name):

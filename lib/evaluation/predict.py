@@ -11,7 +11,7 @@ from lib.training.device import device
 
 
 def predict(model, dataset):
-    """Return the score of every item of a dataset, float64 (n,) in [0,1], 1 = fake; arguments as of `opinions`."""
+    """Return the score of every item of a dataset, float64 (n,) in [0,1], 1 = fake; arguments as in `opinions`."""
     return opinions(model, dataset).iloc[:, -1].to_numpy()
 
 

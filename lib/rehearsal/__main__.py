@@ -101,7 +101,7 @@ def core_seconds():
 
 
 def makers(stages, name):
-    """Return {dependency of a stage: the stage whose output it is or lies in}."""
+    """Return {dependency of a stage: the stage that writes it}, for outputs of other stages."""
     outs = {next(iter(out)) if isinstance(out, dict) else out: other
             for other, stage in stages.items() for out in stage["outs"]}  # fmt: skip
     return {dependency: outs[dependency] for dependency in stages[name]["deps"] if dependency in outs}

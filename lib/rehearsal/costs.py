@@ -43,7 +43,7 @@ def table(params, gpu=None, works=None, seconds=None):
 
     Columns: stage; the sums SUMS over its rows (images: seen in training, all epochs together; scored: in tests and
     validation; GPU busy h: without waiting for images); the largest GPU GiB and RAM GiB; verdict: "fits", or what
-    does not (LIMITS). Arguments and errors as of `rows`.
+    does not (LIMITS). Arguments and errors as in `rows`.
     """
     found = rows(params, gpu, works, seconds)
     stages = found.groupby("stage", sort=False)

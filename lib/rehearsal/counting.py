@@ -127,7 +127,7 @@ def _fake():
 def count(model, loss, batch, states=2):
     """Return the Work of a training step under bfloat16 autocast; its memory in scoring is that of float32.
 
-    model: a real network; loss(model, batch): as of lib.training.fit; batch: {name: tensor (N,...) of any values};
+    model: a real network; loss(model, batch): as in lib.training.fit; batch: {name: tensor (N,...) of any values};
     states: averages that the optimiser keeps of each weight, 2 for Adam, 1 for SGD with momentum.
     """
     with FakeCopyMode(_fake()):

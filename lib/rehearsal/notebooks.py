@@ -9,7 +9,7 @@ from lib.rehearsal.stages import face_sets, sets_of_images, tested
 
 
 def pictures(params):
-    """Return the number of test photographs, and of generators, each of which has as many test images."""
+    """Return the number of test photographs, and the number of generators; each has as many test images."""
     data_set, _, _, generators = sets_of_images(params)[""]
     return data_set.counts[2], generators
 

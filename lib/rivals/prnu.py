@@ -81,7 +81,7 @@ def noise_residuals(image, settings):
 def residuals(image, settings):
     """Return {setting: cleaned grey noise (H, W)} of an image (H, W, 3) in 0 .. 255; a constant image gives zeros.
 
-    settings: as of `noise_residuals`.
+    settings: as in `noise_residuals`.
     """
     return {setting: _clean(noise @ GREY) for setting, noise in noise_residuals(image, settings)}
 

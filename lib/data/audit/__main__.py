@@ -1,4 +1,4 @@
-"""`python -m lib.data.audit NAME PATH`: is a data set whole, and do its splits keep people and sources apart?"""
+"""`python -m lib.data.audit NAME PATH`: whether a data set is whole and its splits keep people and sources apart."""
 
 import argparse
 import os

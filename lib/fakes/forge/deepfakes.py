@@ -145,7 +145,7 @@ def swap(model, targets, sources, source):
 
 
 def forge(model, targets, sources, source):
-    """Forge the target's Faces with the decoder of person `source` (an index): scenes and masks as of `make.forge`."""
+    """Forge the target's Faces with the decoder of person `source` (an index): scenes and masks as in `make.forge`."""
     mask = scene.face_mask(2 * SIZE)
     forged = []
     for face, swapped in zip(targets, swap(model, targets, sources, source), strict=True):

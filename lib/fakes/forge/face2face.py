@@ -63,7 +63,7 @@ def amplify(flow):
 def forge(targets, sources):
     """Forge the target's Faces with an expression of the source, forwards and backwards by turns.
 
-    Returns scenes and masks as of `make.forge`.
+    Returns scenes and masks as in `make.forge`.
     """
     flow = amplify(expression_flow(*(face.aligned(SIZE) for face in driving_pair(sources))))
     bent = [carry_over(face.aligned(SIZE), flow * (-1) ** index) for index, face in enumerate(targets)]

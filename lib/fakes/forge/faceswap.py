@@ -23,7 +23,7 @@ def mask_in_scene(face):
 
 
 def forge(targets, sources):
-    """Forge the target's Faces with the faces of the source's most similar poses: scenes, masks as of `make.forge`."""
+    """Forge the target's Faces with the faces of the source's most similar poses: scenes, masks as in `make.forge`."""
     masks = [mask_in_scene(face) for face in targets]
     forged = []
     for face, mask in zip(targets, masks, strict=True):

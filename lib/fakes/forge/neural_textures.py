@@ -97,7 +97,7 @@ def render(model, targets, sources):
 
 
 def forge(model, targets, sources):
-    """Forge the targets' Faces with the mouths of the sources' most similar poses: scenes, masks as of `make.forge`."""
+    """Forge the targets' Faces with the mouths of the sources' most similar poses: scenes, masks as in `make.forge`."""
     driving = [scene.most_similar(face, sources) for face in targets]
     aligned = np.zeros((1 + len(targets), FACE, FACE), np.float32)
     aligned[:, ROWS, COLUMNS] = [mouth_mask(), *render(model, targets, driving)]

@@ -154,8 +154,8 @@ class Finetuning(Training):
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS):
     """Train generator `name` further with +R or +A, from the state in `folder` on if there is one: (generator, report).
 
-    settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
-    "gap_after" in decibel, as of Finetuning.gap, and "images" seen. Raises FileNotFoundError for missing weights,
+    settings, generators, weights: as in Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
+    "gap_after" in decibel, as in Finetuning.gap, and "images" seen. Raises FileNotFoundError for missing weights,
     ValueError for another kind or a `folder` with other settings.
     """
     training = Finetuning(name, kind, settings, generators, seed, device(), weights)

@@ -44,7 +44,7 @@ def draw(generator, seeds, **options):
 
 
 def stream(generator, seeds, **options):
-    """Yield one image a seed, each of which depends on its own seed alone; options: of `sample`."""
+    """Yield one image for each seed, which depends on that seed alone; options: of `sample`."""
     for seed in tqdm(seeds, desc=type(generator).__name__, unit="image", leave=False, delay=5):
         yield to_uint8(generator.sample(1, torch.Generator().manual_seed(int(seed)), **options))[0]
 
@@ -86,7 +86,7 @@ def make(folder, weights=WEIGHTS, factor=10, seed=0, sources=SOURCES, real="Cele
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
-    fakes: (name of the weights, options of `sample`)}; real, people, split, own: as of `beside`. A generated face gets
+    fakes: (name of the weights, options of `sample`)}; real, people, split, own: as in `beside`. A generated face gets
     the split of the photograph it was chosen for. 8-bit PNG, of the size that the generators draw.
     Raises FileNotFoundError for missing weights, ValueError for generators of different sizes or colours.
     """

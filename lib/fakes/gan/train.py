@@ -102,7 +102,7 @@ def discriminator_step(training, real, fake, of_real, of_fake, step):
 
 
 class Training(SharedTraining):
-    """The training of `name`, one of GENERATORS; settings: the section `generators`; splits: as of photographs.of."""
+    """The training of `name`, one of GENERATORS; settings: the section `generators`; splits: as in photographs.of."""
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
