@@ -1,8 +1,8 @@
 """A claim gets its verdict from several trainings and many people, never from one training.
 
-The result of a training depends on luck: another seed gives other weights. So does the choice of the test people. The
-interval of a difference covers both. The p-values are corrected for the number of claims, and each claim says how small
-a difference it could have found.
+A result depends on luck: another seed gives other weights, and other test people give other scores. The interval of a
+difference covers both. The p-values are corrected for the number of claims, and each claim says how small a difference
+it could have found.
 """
 
 import numpy as np
@@ -40,9 +40,9 @@ def difference(per_seed, people_error, people):
 
 
 def expected(values):
-    """Return (low, high), between which 95 % of further trainings with other seeds fall; NaN for fewer than two values.
+    """Return (low, high), between which one more training, with another seed, falls with a probability of 95 %.
 
-    values: of the trainings that are known.
+    values: of the known trainings; fewer than two give NaN.
     """
     values = np.asarray(values, float)
     if len(values) < 2:
