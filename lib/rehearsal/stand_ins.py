@@ -67,7 +67,7 @@ def hubs(folder):
 
 
 def write_weights(folder, name):
-    """Write random weights of a network where its loader, torchvision's or else timm's, looks because of `hubs`."""
+    """Write random weights of a network to where its loader, torchvision's or timm's, looks with `hubs`."""
     seed_everything(0)
     cache, torchvision_s = hubs(folder), name in preflight.TORCHVISION
     state = (torchvision.models.get_model(name) if torchvision_s else timm.create_model(name)).state_dict()

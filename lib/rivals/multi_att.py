@@ -75,7 +75,7 @@ class RegionalLoss(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def forward(self, features, label):
-        """Return the loss, a scalar, of features (N, M, C) and label (N,), 1 = fake; training also moves the centers."""
+        """Return the loss, a scalar, of features (N, M, C) and label (N,), 1 = fake; training moves the centers."""
         rate = self.rate * (0.9 ** (self.steps // self.epoch_steps) if self.epoch_steps else 1)
         real = (label == 0).to(features)[:, None, None]
         centers = self.centers + rate * ((features - self.centers) * real).mean(0)

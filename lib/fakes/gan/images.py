@@ -50,7 +50,7 @@ def stream(generator, seeds, **options):
 
 
 def write_draws(folder, generator, seeds, quality=0, **options):
-    """Write one image a seed to `folder`/SEED.png, or to .jpg with a `quality`, as the photographs beside them have."""
+    """Write one image a seed to `folder`/SEED.png, or .jpg of a `quality`, whatever the photographs beside them are."""
     for seed, picture in zip(seeds, stream(generator, seeds, **options), strict=True):
         kind = {"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}
         file, drawn = folder / f"{seed:06d}.{'jpg' if quality else 'png'}", Image.fromarray(picture)

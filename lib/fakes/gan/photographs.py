@@ -37,8 +37,8 @@ class Folder:
     """The pictures below a folder, each read when it is asked for: folder[indices] -> (n, channels, size, size).
 
     Each is cut to its central square, in [-1, 1]; one that is smaller than `size` raises ValueError that names it.
-    names: FOLDER_NAME of each picture, without suffix; domains: (N,), the position of its folder among all folders,
-    sorted by name.
+    names: of each picture its folders and its name without suffix, joined by _; domains: (N,), the position of its
+    folder among all folders, sorted by name.
     """
 
     def __init__(self, root, size, channels):
