@@ -50,7 +50,7 @@ def stream(generator, seeds, **options):
 
 
 def write_draws(folder, generator, seeds, quality=0, **options):
-    """Write one image a seed to `folder`/SEED.png, or with a `quality` to .jpg, if the photographs beside them are JPEG."""
+    """Write one image a seed to `folder`/SEED.png, or with a `quality` to .jpg, as the photographs beside them are."""
     for seed, picture in zip(seeds, stream(generator, seeds, **options), strict=True):
         kind = {"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}
         file, drawn = folder / f"{seed:06d}.{'jpg' if quality else 'png'}", Image.fromarray(picture)
