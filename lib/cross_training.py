@@ -22,8 +22,8 @@ def train(file, *, forged, photos, generator, faces, seed, re_synthesizer, resid
     """Train one of the two detectors, or load it: (model, its history).
 
     file: its name in `files`; forged: table of faces cut out of videos; photos: table of photographs and GAN images;
-    generator: whose images PEL learns from; the other arguments are params.training_seed and sections of params.yaml.
-    The re-synthesizer is not trained again: it has seen photographs alone, as its paper wants.
+    generator: whose images PEL learns from; seed: params.training_seed; the others are sections of params.yaml.
+    The re-synthesizer is not trained again: it has seen photographs alone, as its paper demands.
     """
     if file == "cross/BTS_forged":
         frames = forged.drop(columns="mask", errors="ignore").groupby("video", sort=False).head(faces.frames_per_video)

@@ -23,7 +23,8 @@ from lib.training.device import device
 DETECTORS = {"pel": "pel/PEL", "bts": "bts/SR_all"}  # name on the command line: weights
 THRESHOLD = 0.5
 AHEAD = 256  # files that a cluster may cut before they are scored: a video of 50 faces of 320 px takes 15 MB
-# How faces are cut out of a video for a detector of Beyond the Spectrum: it was trained on whole pictures of faces.
+# How faces are cut out of a video for a detector of Beyond the Spectrum, whose weights do not say it: it was trained on
+# whole pictures.
 READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
 
 
@@ -31,8 +32,8 @@ READY_CUT = {"detector": "mtcnn", "margin": 1.3, "frames_per_video": 10}
 class Loaded:
     """A trained detector and how its input is cut.
 
-    size: side of its input in pixels; faces: how faces are cut, as in the section `faces`; whole: whether it reads a
-    whole image and not the face in it.
+    size: side of its input in pixels; faces: how faces are cut, as in the section `faces`; whole: whether it reads the
+    whole image instead of the face in it.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Loaded:
     whole: bool
 
     def cutting(self, frames):
-        """Return the keyword arguments of user_files.cut_file; frames: of a video, None as in training."""
+        """Return the keyword arguments of user_files.cut_file; frames: how many of a video, None: as in training."""
         return {"size": self.size, "faces": self.faces, "whole": self.whole, "frames": frames}
 
     def probability(self, rgb):
@@ -103,10 +104,10 @@ def _load(checkpoint, _modified):
 def score(path, detector="pel", frames=None, checkpoint=None):
     """Return the Result of one image or video file.
 
-    detector: "pel" scores a face, cut out as in training; of several, the one that is in the most frames. "bts" scores
-    the central square of an image, because it was trained on whole pictures of faces; of a video it scores the face.
+    detector: "pel" scores a face, cut out as in training; of several, the one in the most frames. "bts" scores the
+    central square of an image, because it was trained on whole pictures of faces, but the face of a video.
     frames: how many frames of a video are scored, at equal intervals (default: as many as PEL was trained with, or 10
-    for "bts"). The score of a video is the mean of its frames. checkpoint: see `load`.
+    for "bts"). The score of a video is the mean of those of its frames. checkpoint: see `load`.
     Raises ValueError or FileNotFoundError, in one line that names the file, if it cannot be scored.
     """
     loaded = load(detector, checkpoint)
@@ -123,7 +124,7 @@ def _score(path, loaded, cut, faces):
 
 
 def main(arguments=None):
-    """Run the command line; returns the exit status: 0, 1 if anything could not be scored, or 130 after Ctrl-C."""
+    """Run the command line; returns the exit status: 0, 1 if something could not be scored, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
         loaded, table = load(options.detector, options.checkpoint), user_files.ScoreTable(options.csv)
@@ -166,7 +167,7 @@ def main(arguments=None):
 
 
 def _row(file, cut, loaded, as_json, drawn):
-    """Return the row of a file, and print its line; cut: what user_files.try_to_cut gave, drawn: where its map goes."""
+    """Return the row of a file and print its line; cut: what try_to_cut returned; drawn: path for its heat map."""
     try:
         if isinstance(cut, Exception):
             raise cut

@@ -1,4 +1,4 @@
-"""What all detectors of both papers have in common, and their list: each is registered in the file of its network.
+"""What all detectors have in common, and their list: each one is registered in the file of its network.
 
 To add a detector, write a file in lib/rivals with a `Detector` and a function that returns its options, decorated with
 `register`, and add a line to lib/rivals/__init__.py. Stages, tables, `python -m lib.detect --checkpoint` and notebook
@@ -24,8 +24,8 @@ class Detector(nn.Module):
     forward: takes the tensors that `inputs` names, the first is rgb (N,3,H,W) in [0,1]; returns logits, (N,) with high
     = fake, or (N,2) with real first and fake second. size: side of the images that it reads in pixels, None for any;
     at_once: how many are scored at once.
-    A detector that can show where it looks has a method activation_maps(rgb) -> {stream or stage: float (N,h,w), what
-    each place adds to the evidence for fake}.
+    A detector that can show where it looks has a method activation_maps(rgb), which returns {stream or stage: float
+    (N,h,w)}: what each place adds to the evidence for fake.
     """
 
     inputs = ("rgb",)
@@ -38,12 +38,12 @@ class Detector(nn.Module):
         return logits.sigmoid() if logits.dim() == 1 else logits.softmax(-1)[..., FAKE]
 
     def opinions(self, batch):
-        """Return what each part of it says, {name: probability of being fake (N,)}; the last is the decision."""
+        """Return what each part of the detector says, {name: probability of being fake (N,)}; the last one decides."""
         return {"score": self.fake_probability(batch)}
 
 
 def check_rgb(rgb, size=None):
-    """Raise ValueError unless rgb is (N,3,H,W), and `size` pixels high and wide where a network needs that."""
+    """Raise ValueError unless rgb is (N,3,H,W), with H = W = size if a size is given."""
     if rgb.dim() != 4 or rgb.shape[1] != 3 or (size and tuple(rgb.shape[2:]) != (size, size)):
         wanted = f"(N, 3, {size}, {size})" if size else "(N, 3, H, W)"
         raise ValueError(f"rgb: needs shape {wanted}, has {tuple(rgb.shape)}")
@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def code(self):
-        """The modules that a training of this detector depends on, without those of the loop and the images."""
+        """The modules that a training of this detector depends on, besides those of the loop and of the images."""
         parts = (self.network, self.options, self.loss, self.items, self.examples)
         return tuple(sorted({part.__module__ for part in parts if getattr(part, "__module__", "").startswith("lib.")}))
 
@@ -84,13 +84,13 @@ def register(name, table, network, loss=None, flip=True, items=lambda images, mo
              examples=lambda images: images):  # fmt: skip
     """Return a decorator that adds a detector to the list; the decorated function makes the options of its network.
 
-    name: in tables and files; table: "bts" or "pel", the paper whose tables include it, "more" beyond both papers;
-    network: a class of Detector.
-    The decorated function takes any of size (of the images) and sections of params.yaml, by name, and returns the
-    keyword arguments of the network. loss(model, batch): None for a detector that has a method `learn` instead; flip:
-    learn from mirrored images, too; items(images, model): a Dataset with the items of FaceImages and other inputs;
-    shares: the weights of a trained part, which does the same work for all detectors that share it. examples(images):
-    a Dataset that stands for the FaceImages to learn from, as long and with the same labels, before `items` sees it.
+    name: in tables and files; table: "bts" or "pel", the paper whose tables include it, or "more" for neither;
+    network: a subclass of Detector.
+    The decorated function takes `size` (of the images) and sections of params.yaml, those that it names, and returns
+    the keyword arguments of the network. loss(model, batch): None for a detector that has a method `learn` instead;
+    flip: learn from mirrored images, too; items(images, model): a Dataset that adds other inputs to the items of
+    FaceImages; shares: the weights of a trained part that does the same work for several detectors; examples(images): a
+    Dataset, as long and with the same labels, that takes the place of the FaceImages to learn from.
     If a network has `prepare(items, steps)`, it is called once before a training, with the items to learn from and the
     steps of an epoch.
     """

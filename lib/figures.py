@@ -144,9 +144,9 @@ def line_styles():
 
 
 def follow(controls, picture, draw):
-    """Let an ipywidgets.Image show the figure that draw(*values) returns for the values of controls, now and later.
+    """Show draw(*values of controls), a figure, in an ipywidgets.Image, and draw it again when a control changes.
 
-    Not `interact`: with its Output widget, a notebook that runs without a browser waits for ever now and then (nbclient
+    `interact` is not used: with its Output widget, a notebook without a browser sometimes waits for ever (nbclient
     issue 312).
     """
 
@@ -162,7 +162,7 @@ def follow(controls, picture, draw):
 
 
 def show(fig, alt, name=None):
-    """Show a figure in a notebook, with a text for readers who cannot see it; name: `save` it, too."""
+    """Show a figure in a notebook, with a text for readers who cannot see it; name: if given, `save` it, too."""
     if name:
         save(fig, name)
     fig.savefig(file := io.BytesIO(), format="png", dpi=100, metadata={"Software": None})

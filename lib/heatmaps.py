@@ -18,9 +18,9 @@ SIDE = 2.6  # inches: side of a picture in a figure
 def heatmap(result, model):
     """Return a figure of the face and, over it, where each stream of its detector found evidence for fake.
 
-    result: what `lib.detect.score` returns; of a video the frame with the highest score is drawn; model: its detector.
-    A detector with a re-synthesizer adds a second row: the re-synthesized picture, and how much of each pixel the
-    re-synthesis misses, at the resolution of the image (up to LARGEST pixels a side).
+    result: what `lib.detect.score` returns (for a video, the frame with the highest score is drawn); model: its
+    detector. A detector with a re-synthesizer adds a second row: the re-synthesized picture, and how much of each pixel
+    the re-synthesis misses, at the resolution of the image (up to LARGEST pixels a side).
     Raises ValueError for a detector without activation maps.
     Source: PEL Fig. 2, BTS Figs. 3 and 7.
     """
@@ -62,7 +62,7 @@ def _tensor(rgb):
 
 
 def _whole(result):
-    """Return the central square of the scored image, made smaller only above LARGEST pixels; of a video the crop."""
+    """Return the crop of a video, or the central square of an image, of at most LARGEST pixels, a multiple of STEP."""
     if Path(result.path).suffix.lower() not in image.SUFFIXES:
         return result.crop
     rgb = image.read_image(result.path)
@@ -72,7 +72,7 @@ def _whole(result):
 
 @torch.inference_mode()
 def _missed(model, rgb):
-    """Return [re-synthesized picture, for each stage an overlay of what it misses], {stage: end of its colour bar}."""
+    """Return [re-synthesized picture, overlay of what each stage misses, ...] and {stage: end of its colour bar}."""
     failures = {name: failure[0].cpu() for name, failure in explain.failure_maps(model, _tensor(rgb)).items()}
     # The colours do not end at the maximum: one bright pixel would make all others dark.
     tops = {name: max(failure.quantile(0.999).item(), 1e-6) for name, failure in failures.items()}

@@ -1,6 +1,6 @@
 """params.yaml, read and checked: an unknown key, a wrong type or a missing path fails before anything is computed.
 
-`python -m lib.params` also says all that would stop a run (`lib.preflight`). What a key means stands beside it there.
+`python -m lib.params` also says all that would stop a run (`lib.preflight`). The file itself says what each key means.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from lib.sections import Count, Natural, NotNegative, ParamsError, Positive, Sha
 
 SCALES = ("smoke", "bundled", "paper")
 Block = Annotated[int, Field(ge=0, le=7)]  # of an EfficientNet: 0 is the stem, 1 .. 7 the MBConv stages
-Backbone = Annotated[str, Field(pattern=r"\.|^tf_efficientnet_lite0$")]  # a tag, but for those that ship
+Backbone = Annotated[str, Field(pattern=r"\.|^tf_efficientnet_lite0$")]  # with a tag, except the one that is installed
 Compression = Literal["raw", "c23", "c40"]
 Layout = Literal["FaceForensics++", "WildDeepfake", "Celeb-DF-v2", "Celeb-DF-v2-all", "DeepfakeDetection", "DFDC",
                  "DFDC-40-49", "CelebA-HQ", "FFHQ", "folders"]  # fmt: skip
@@ -131,7 +131,7 @@ Params = section(
 
 
 def load(scale=None, file=None):
-    """Return what `read` returns, for a run: the folders that it needs at this scale have to be there.
+    """Return what `read` returns; raises ParamsError also if a folder is missing that a run at this scale needs.
 
     Sets without a root are left out of data.cross_forged and data.cross_generated.
     """
@@ -180,7 +180,7 @@ def _at_scale(raw, scale):
 
 
 def merge(base, changes):
-    """Return a dict with the changes of another, nested ones key by key."""
+    """Return a dict after the changes in another dict; nested dicts are merged key by key."""
     nested = isinstance(base, dict) and isinstance(changes, dict)
     return base | {key: merge(base.get(key), value) for key, value in changes.items()} if nested else changes
 

@@ -1,7 +1,7 @@
 """Every path of the project, in one place.
 
-``DEEPFAKE_OUTPUTS`` moves all that the project writes (faces, checkpoints, results) to another folder. The tests use
-it, so that they do not change the results of a real run.
+The environment variable DEEPFAKE_OUTPUTS moves all that the project writes (faces, checkpoints, results) to another
+folder. The tests use it, so that they do not change the results of a real run.
 """
 
 import os
@@ -36,7 +36,7 @@ def resolve(path):
 
 
 def replace(path, write):
-    """Call `write(temporary_path)`, then rename the result to `path`: a kill never leaves half a file there."""
+    """Call `write(temporary_path)`, then rename the result to `path`, so that a kill never leaves half a file there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -52,7 +52,7 @@ def replace(path, write):
 
 
 def end_with_the_reader():
-    """Let this program end without an error when the reader of its output ends first (`... | head`)."""
+    """Let this program end without an error if the reader of its output ends first (`... | head`)."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 

@@ -1,6 +1,6 @@
-"""What would stop a run, found within seconds and before any data is read: `python -m lib.params` tells it.
+"""What would stop a run, found within seconds and before any data is read: `python -m lib.params` prints it.
 
-Folders that are missing or laid out otherwise, weights that cannot be had, too little disk or GPU memory.
+Folders that are missing or do not fit their layout, weights that cannot be loaded, too little disk or GPU memory.
 """
 
 import importlib.util
@@ -18,14 +18,14 @@ from lib import paths
 from lib.data import check, layouts, roots, wild_deepfake
 from lib.data import faces as data_faces
 
-CROP_BYTES = 1.2  # a pixel of a face crop as PNG: the most of nine real videos at 320 pixels; their mean is 0.95
-MEMORY = paths.ROOT / "results" / "network_memory.csv"  # MiB of the largest network of each batch size, and an image
-TORCHVISION = ("vgg19", "resnet18")  # whose weights come from there, all others from timm
+CROP_BYTES = 1.2  # a pixel of a face crop as PNG: the largest of nine real videos at 320 pixels; their mean is 0.95
+MEMORY = paths.ROOT / "results" / "network_memory.csv"  # MiB that the largest network of each batch size takes
+TORCHVISION = ("vgg19", "resnet18")  # networks with weights of torchvision; those of all others are timm's
 PATIENCE = 3  # seconds for a hub to answer
 
 
 def stop(params):
-    """End the program with a line for each of `problems` of the paper's scale, where there are any."""
+    """At the paper's scale, end the program with one line for each of `problems`, if there are any."""
     if params.scale == "paper" and (found := problems(params)):
         raise SystemExit("\n".join(f"params.yaml: {line}" for line in found))
 
@@ -41,16 +41,16 @@ def problems(params):
 
 
 def sources(generated, wanted):
-    """Return the generators in `wanted` (bts_detectors.sources) of which the set has no image, one line each."""
+    """Return a line for each generator in `wanted` (bts_detectors.sources) of which the set has no image."""
     named = generated.layout in check.REAL_SOURCES
     absent = [name for name in wanted if named and not check.has_images(paths.resolve(generated.root) / name)]
     return [f"bts_detectors.sources: no image in {generated.root}/{name}" for name in absent if name != "all"]
 
 
 def disk(data, faces):
-    """Return a line where the crops of all videos, by a rough estimate, need more than is free.
+    """Return a line if the crops of all videos, by a rough estimate, need more disk than is free.
 
-    data, faces: sections of params.yaml. What is cut already is not counted again.
+    data, faces: sections of params.yaml. What has been cut already is not counted.
     """
     videos = needed = 0
     try:
@@ -73,7 +73,7 @@ def disk(data, faces):
 
 
 def weights(params):
-    """Return a line for each network whose ImageNet weights are neither installed nor in a cache nor to be fetched."""
+    """Return a line for each network whose ImageNet weights are not installed, not cached and cannot be fetched."""
     lines, asked = [], []
     for key, name in networks(params).items():
         try:
@@ -83,7 +83,7 @@ def weights(params):
             continue
         if place:
             asked.append((key, name, place, said := []))
-            # Nobody waits for the thread: where no name server answers it lasts longer than PATIENCE.
+            # Nobody waits for the thread, because without a name server it would take longer than PATIENCE.
             threading.Thread(target=lambda ask=ask, said=said: said.append(ask()), daemon=True).start()
     deadline = time.monotonic() + PATIENCE
     for key, name, place, said in asked:
@@ -114,9 +114,9 @@ def networks(params):
 
 
 def _cached(name):
-    """Return ("", None) where the weights of a network are installed or cached, else their place and how to ask a hub.
+    """Return ("", None) if the weights of a network are installed or cached, else (their place, how to ask a hub).
 
-    Looks where the loaders of torchvision and timm look.
+    It looks in the places in which the loaders of torchvision and timm look.
     """
     package = f"{name.removeprefix('tf_').removesuffix('.in1k')}_pytorch_model"  # see backbones.efficientnet
     if "." not in package and importlib.util.find_spec(package):
@@ -156,7 +156,7 @@ def answers(url):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 400
-    except Exception:  # proxies and name servers each have their own, and all of them mean no
+    except Exception:  # each kind of proxy and name server fails with its own error, and all of them mean no
         return False
 
 
@@ -174,9 +174,9 @@ def trained(params):
 
 
 def gpu(params):
-    """Return a line for each batch that the memory of the GPU cannot hold, by what is counted of the largest network.
+    """Return a line for each batch that the GPU's memory cannot hold, by the counted memory of the largest network.
 
-    The counts are those of `python -m lib.rehearsal.costs`; networks made otherwise are not judged.
+    The counts are those of `python -m lib.rehearsal.costs`; networks of other sizes than the counted ones are skipped.
     """
     if not MEMORY.is_file():
         return []

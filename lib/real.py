@@ -1,7 +1,7 @@
-"""Results on real faces: `python -m lib.real FOLDER` trains and scores on samples of real data sets that lie there.
+"""Results on real faces: `python -m lib.real FOLDER` trains and scores on the samples of real data sets in FOLDER.
 
-Each task is a params.yaml of its own, written below .real/TASK, and the commands of one family of lib.seeds; what is
-kept are scores, in results/real/TASK. Started again, the command goes on. No picture leaves FOLDER.
+Each task has a params.yaml of its own, written to .real/TASK, and runs the commands of one family of lib.seeds. Only
+scores are kept, in results/real/TASK. Started again, the command goes on. No picture leaves FOLDER.
 """
 
 import argparse
@@ -19,15 +19,16 @@ from lib.params import merge
 FACES = {"layout": "folders", "root": "ffpp_faces_128"}
 DFDC = {"layout": "folders", "root": "dfdc_faces_224", "resize": True}
 STYLEGAN = {"layout": "folders", "root": "ffhq_stylegan_256_q95"}
-OFFICIAL = "mesonet/weights"  # where the weights that MesoNet's authors published lie, if they do
+OFFICIAL = "mesonet/weights"  # where in FOLDER the weights are that MesoNet's authors published; may be missing
 KEPT = paths.ROOT / "results" / "real"
 
 
 @dataclass(frozen=True)
 class Task:
-    """family: of lib.seeds; params: what differs from params.yaml; seeds: {detectors or rows (none: all): seeds};
+    """What to train, on which data and with which seeds.
 
-    before: modules that are run once before the trainings.
+    family: of lib.seeds; params: what differs from params.yaml; seeds: {detectors or rows (none: all): seeds}; before:
+    modules that are run once before the trainings.
     """
 
     family: str
@@ -37,7 +38,7 @@ class Task:
 
 
 def forged(own, other):
-    """Return what differs where PEL and its rivals learn from crops `own` and are tested on `other`, too."""
+    """Return what differs from params.yaml if PEL and its rivals learn from `own` and are also tested on `other`."""
     return {"data": {"forged": own, "cross_forged": [other]}, "faces": {"size": 128},
             "pel_detectors": {"seeds_train_on": []}}  # fmt: skip
 
@@ -77,7 +78,10 @@ def write(task, folder, outputs):
 
 
 def run(name, folder, chosen=None):
-    """Run a task on the samples in a folder; chosen: seeds, those of the task by default. SystemExit in one line."""
+    """Run a task on the samples in a folder; chosen: seeds, those of the task by default.
+
+    Raises SystemExit in one line for a missing folder or a command that fails.
+    """
     task, outputs = TASKS[name], paths.OUTPUTS / ".real" / name
     for root in {each["root"] for each in _data_sets(task.params) if each.get("root")}:
         if not (folder / root).is_dir():

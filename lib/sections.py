@@ -1,4 +1,4 @@
-"""What a section of params.yaml is: a model with exact keys and types, whose errors are one line with the key."""
+"""The sections of params.yaml: models with exact keys and types, whose errors are one line that names the key."""
 
 import difflib
 import re
@@ -29,9 +29,9 @@ def one_of(key, value, allowed):
 
 
 class Section(BaseModel):
-    """A section of params.yaml: it cannot be changed, other keys are errors, types are exact (an int is a float, too).
+    """A section of params.yaml: it cannot be changed, unknown keys are errors, types are exact (an int may be a float).
 
-    checks: functions of the section that return "key: what is wrong with it", or something false.
+    checks: functions of the section that return "key: what is wrong with it", or a false value.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)

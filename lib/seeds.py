@@ -1,8 +1,8 @@
-"""The luck of a training: all trainings again with other seeds, and their scores, kept in results/seeds.
+"""Repeat all trainings with other seeds, to see how much depends on luck, and keep their scores in results/seeds.
 
 `python -m lib.seeds 0 1 2 3 4` trains and scores both papers' detectors once a seed, on the faces and fakes of the
 default run. Each seed has outputs of its own in .seeds/SEED; started again, the command goes on. What is kept is small
-and lies in git: the scores of each test image, and results/seeds/runs.csv, how each run was made.
+and in git: the scores of each test image, and results/seeds/runs.csv, which tells how each run was made.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FAMILIES = {
     "pel": ("lib.pel.score --every",),
     "pel_ablations": ("lib.pel.ablations --every",),
 }
-"""Which commands train and score what lies in results/scores/FAMILY."""
+"""{family: commands that train its detectors and write results/scores/FAMILY}."""
 SETTINGS = {
     "bts": ("data", "re_synthesizer", "residual_detectors", "bts_detectors", "test_sets"),
     "pel": ("data", "faces", "pel", "pel_detectors"),
@@ -43,8 +43,8 @@ CODE = {
     "pel": ("lib.pel.train", "lib.pel.testing"),
     "pel_ablations": ("lib.pel.train", "lib.pel.testing"),
 }
-"""The modules that train and test the detectors of a family, which have code of their own."""
-SHARED = ("faces", "wiped", ".landmarks")  # made once: no training seed has a say in them
+"""The modules that train and test a family; the code of each detector is added to them."""
+SHARED = ("faces", "wiped", ".landmarks")  # made once, because they do not depend on the training seed
 KEPT = paths.ROOT / "results" / "seeds"
 RUNS = "runs.csv"  # in the folder of what is kept: how each run was made
 FORMAT = {"index": False, "float_format": "%.4f", "compression": {"method": "gzip", "mtime": 0}}
@@ -53,7 +53,7 @@ COLUMNS = ["scale", "family", "seed", "seconds", "machine", "date", "recipe"]
 
 
 def recipe(family, settings):
-    """Return a hash of all that the scores of a family depend on but the seed: settings and code."""
+    """Return a hash of all that the scores of a family depend on, except the training seed: settings and code."""
     sections = {name: _decisive(getattr(settings, name).model_dump()) for name in SETTINGS[family]}
     every = [detectors.entry(name).code for name in detectors.names("bts" if family == "bts" else "pel")]
     code = sorted({*CODE[family], *itertools.chain(*every)})
@@ -75,7 +75,7 @@ def machine():
 
 
 def start(family, outputs):
-    """Copy what the default run has trained of a family, so that its seed is not trained twice."""
+    """Copy what the default run has trained of a family to `outputs`, so that its seed is not trained twice."""
     parts = [paths.CHECKPOINTS / family, paths.HISTORY / family, paths.RESULTS / "scores" / family]
     for folder in (*parts, paths.CHECKPOINTS / "re_synthesizer", paths.HISTORY / "re_synthesizer"):
         if folder.is_dir():
@@ -108,7 +108,7 @@ def copy(family, seed, outputs, kept):
 
 
 def keep(family, seed, outputs, kept=None, **how):
-    """Copy the scores of a family to a folder (KEPT), and write how they were made, COLUMNS, to RUNS beside them."""
+    """Copy the scores of a family to a folder (KEPT by default), and add how they were made, COLUMNS, to its RUNS."""
     kept = kept or KEPT
     copy(family, seed, outputs, kept)
     row = pd.DataFrame([{"family": family, "seed": seed, **how}])[COLUMNS]
@@ -118,21 +118,21 @@ def keep(family, seed, outputs, kept=None, **how):
 
 
 def runs(kept=None, family=None):
-    """Return how what lies in a folder (KEPT) was made: COLUMNS, a row each family and seed."""
+    """Return how the scores in a folder (KEPT by default) were made: COLUMNS, one row for each family and seed."""
     file = (kept or KEPT) / RUNS
     table = pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
     return table if family is None else table[table["family"] == family]
 
 
 def read(name, kept=None):
-    """Return {seed: table of scores} of what is kept under a name, such as "bts/SR/ProGAN"; {} if nothing is."""
+    """Return {seed: table of scores} that are kept under a name, such as "bts/SR/ProGAN"; {} if none are."""
     files = sorted(((kept or KEPT) / name).glob("*.csv.gz"), key=lambda file: int(file.name.split(".")[0]))
     as_text = dict.fromkeys(score_files.NAMES, str)
     return {int(file.name.split(".")[0]): pd.read_csv(file, dtype=as_text) for file in files}
 
 
 def doubt(family, settings):
-    """Return one line that says why what is kept of a family is not what this code and these settings give, or ""."""
+    """Return why the kept scores of a family are not those of this code and these settings, in one line, or ""."""
     made = runs(family=family)
     if made.empty:
         return f"results/seeds: no seeds of {family} are kept; `python -m lib.seeds 0 1 2 3 4` makes them"
@@ -144,10 +144,10 @@ def doubt(family, settings):
 
 
 def together(family, names, settings, this_run):
-    """Return ({name: {training seed: scores}}, `doubt`), for tables and verdicts: what is kept, or else this run alone.
+    """Return ({name: {training seed: scores}}, `doubt`), for tables and verdicts: the kept scores, else those of a run.
 
-    names: of what is kept of a family, such as "PEL" or "SR/ProGAN"; this_run: {name: its scores of this run}, which
-    stand for what is not kept, and for all where the kept ones are of another scale.
+    names: under which scores of a family are kept, such as "PEL" or "SR/ProGAN"; this_run: {name: scores of this run},
+    which are used where none are kept, and for all names if the kept ones are of another scale.
     """
     told, usable = doubt(family, settings), _of_scale(runs(family=family), settings)
     kept = {name: read(f"{family}/{name}") if usable else {} for name in names}
@@ -160,10 +160,10 @@ def _of_scale(made, settings):
 
 
 def check():
-    """Compare the scores of the default run with what other seeds lead to expect: a DataFrame, one row a number.
+    """Compare the scores of the default run with the range that other seeds let expect: a DataFrame, one row a number.
 
-    Columns: what (the kept name), test, metric, value, low, high (`verdicts.expected`), inside. Of each test that has
-    photographs and fakes: frame accuracy and AUC.
+    Columns: what (the kept name), test, metric, value, low, high (`verdicts.expected`), inside. The numbers are frame
+    accuracy and AUC of each test that has real and fake images.
     """
     rows = []
     for folder in sorted({file.parent for file in KEPT.rglob("*.csv.gz")}):
@@ -225,7 +225,7 @@ def main(arguments=None):
 
 
 def _say(table):
-    """Print the numbers outside of what is expected; returns 1 where they are more than luck explains."""
+    """Print the numbers outside of the expected range; returns 1 if there are more of them than luck explains."""
     if table.empty:
         print("nothing to compare: no seeds are kept, or no scores are there (`make repro`)")
         return 0

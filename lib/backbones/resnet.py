@@ -1,6 +1,7 @@
-"""The ResNet-50 that the released code of Beyond the Spectrum puts behind each residual, and where it looks.
+"""The ResNet-50 by which the released code of Beyond the Spectrum judges a residual, and Grad-CAM: where it looks.
 
-Grad-CAM: Selvaraju et al., ICCV 2017 (the map of Zhou et al., CVPR 2016, where a pooled linear layer ends the network).
+Grad-CAM: Selvaraju et al., ICCV 2017. For a network that ends in pooling and one linear layer it is the map of Zhou et
+al., CVPR 2016.
 """
 
 import math
@@ -55,9 +56,10 @@ def image_loss(model, batch):
 def grad_cam(detector, residual):
     """Return (N, h, w): the maps of a layer, weighted by the mean gradient of logit(fake) - logit(real).
 
-    detector: a ResNet in eval mode, with layer1 .. layer4 and two logits; residual: (N,C,H,W). The softmax sees only
-    the difference of the logits. The layer is the deepest whose map has SMALLEST pixels a side, else the residual
-    itself: in stage 5 the last map of a picture of 1024 pixels is 2x2, which shows no place at all.
+    detector: a ResNet in eval mode, with layer1 .. layer4 and two logits; residual: its input (N,C,H,W). The difference
+    of the logits is taken because the softmax depends on it alone. The layer is the deepest one whose map has at least
+    SMALLEST pixels a side, else the input itself: for a picture of 1024 pixels the last map of stage 5 is 2x2, which
+    shows no place at all.
     """
     maps = [residual.detach().requires_grad_()]
     layers = (detector.layer1, detector.layer2, detector.layer3, detector.layer4)

@@ -1,4 +1,4 @@
-"""Xception (Chollet, CVPR 2017) as the trunk of detectors: of timm's blocks and names, so that its weights load."""
+"""Xception (Chollet, CVPR 2017) as the trunk of detectors, with timm's blocks and names, so that its weights load."""
 
 import timm
 import torch
@@ -9,18 +9,18 @@ from torch import nn
 from lib.backbones.imagenet import fetching
 
 WEIGHTS = "legacy_xception.tf_in1k"  # of timm: ImageNet-1k alone
-# Block: channels out, separable convolutions, stride; block 12 grows in its last convolution.
+# Block: output channels, separable convolutions, stride; block 12 adds channels in its last convolution.
 BLOCKS = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2))
 
 
 class Trunk(nn.Module):
-    """Xception without its classifier: float (N, in_channels, H, W) -> (N, num_features, h, w), from 299: 10 x 10.
+    """Xception without its classifier: float (N, in_channels, H, W) -> (N, num_features, h, w); 299 pixels become 10.
 
-    Images are to be normalised by `imagenet.normalise`.
+    Images must be normalised by `imagenet.normalise`.
     width: share of the channels, rounded to multiples of 8 (1 is the paper's); stem_stride: of the first convolution.
     pretrained: ImageNet weights, at width 1 only; those of the first convolution are repeated over `in_channels`, a
     multiple of 3, and divided by the number of repetitions.
-    Raises ValueError for what does not fit, RuntimeError where the weights cannot be had.
+    Raises ValueError for an argument that does not fit, RuntimeError if the weights cannot be loaded.
     """
 
     def __init__(self, in_channels=3, pretrained=True, width=1.0, stem_stride=2):
@@ -37,7 +37,7 @@ class Trunk(nn.Module):
 
         self.conv1, self.bn1 = nn.Conv2d(in_channels, slim(32), 3, stem_stride, bias=False), nn.BatchNorm2d(slim(32))
         self.conv2, self.bn2 = nn.Conv2d(slim(32), slim(64), 3, bias=False), nn.BatchNorm2d(slim(64))
-        self.channels = [slim(64)]  # behind the stem, then behind each block
+        self.channels = [slim(64)]  # after the stem, then after each block
         for number, (out_channels, depth, stride) in enumerate(BLOCKS, 1):
             first, last = {"start_with_relu": number > 1}, {"grow_first": number < len(BLOCKS)}
             block = Block(self.channels[-1], slim(out_channels), depth, stride, **first, **last)
@@ -55,7 +55,7 @@ class Trunk(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if pretrained:
             self.load_state_dict(_imagenet_weights(in_channels))
-        self.to(memory_format=torch.channels_last)  # half the time of its depth-wise convolutions
+        self.to(memory_format=torch.channels_last)  # halves the time of its depth-wise convolutions
 
     def parts(self):
         """Return the network as functions of a map, in order: the stem, blocks 1 .. 12, the exit."""
@@ -74,10 +74,10 @@ class Trunk(nn.Module):
 
 
 class Shortcut(nn.Conv2d):
-    """A 1x1 convolution of every second pixel: what timm's strided one computes.
+    """A 1x1 convolution of every second pixel, the same as timm's convolution with stride 2.
 
-    oneDNN's backward pass of that one (AVX-512, channels_last, torch 2.15) writes whole blocks of 16 channels, past the
-    end of its memory where the last block is not full, as with the 728 channels of Xception.
+    The strided one is not used, because oneDNN's backward pass of it (AVX-512, channels_last, torch 2.15) writes whole
+    blocks of 16 channels: with 728 channels the last block is not full, and it writes past the end of its memory.
     """
 
     def forward(self, x):

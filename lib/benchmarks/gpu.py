@@ -1,7 +1,7 @@
-"""What a GPU makes of the project, part by part: `make gpu`, or `python -m lib.benchmarks.gpu`.
+"""Test and time the project on a GPU, part by part: `make gpu`, or `python -m lib.benchmarks.gpu`.
 
-Each part runs in a process of its own and keeps its table in results/gpu/PART.csv. When one fails, or the minutes are
-over, the others stay, and the same command goes on with what is missing or no longer of today's code.
+Each part runs in a process of its own and keeps its table in results/gpu/PART.csv. If one fails, or the time is up, the
+tables of the others stay; the same command then makes those that are missing or were made by older code.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def tests(options):
 
 
 def operations(options):
-    """Time the operations of PEL in float32 and bfloat16, and say which are as near to the floor as they should be."""
+    """Time the operations of PEL in float32 and bfloat16, and say which have met their TARGETS."""
     sizes = (
         {"shapes": ((1, 4, 16, 16),), "images": (1, 3, 32, 32), "rounds": 1} if options.quick else {"compiled": True}
     )
@@ -61,7 +61,7 @@ def operations(options):
 
 
 def whole_networks(options):
-    """Time PEL in training and the re-synthesis of one picture: rows as of `networks.pel_training`."""
+    """Time PEL in training and the re-synthesis of one picture: rows as in `networks.pel_training`."""
     backbone, size, batch, rounds = (SMALL, 64, 2, 1) if options.quick else ("tf_efficientnet_b4", 320, 32, 5)
     sizes, side = (rdn_options(params.read("smoke").re_synthesizer), 64) if options.quick else ({}, 1024)
     compiled = not options.quick
@@ -72,14 +72,14 @@ def whole_networks(options):
 
 
 def memory(options):
-    """Measure the memory of PEL: rows as of `networks.pel_memory`."""
+    """Measure the memory of PEL: rows as in `networks.pel_memory`."""
     return networks.pel_memory(options.device, *((SMALL, 64) if options.quick else ()))
 
 
 def pel_epoch(options):
-    """Train PEL for one epoch on the faces of raw videos at the paper's size: images a second, with all that belongs.
+    """Train PEL for one epoch at the paper's size on faces cut out of videos: images a second, with the validation.
 
-    Random weights. The videos are those of `--videos`, in the layout of FaceForensics++.
+    Random weights. The videos are those of `--videos`, in the layout of FaceForensics++; cutting is timed separately.
     """
     paper = params.read("smoke" if options.quick else "paper")
     data_set = params.DataSet(layout="FaceForensics++", root=options.videos)
@@ -139,7 +139,7 @@ def two_processes(options):
 
 
 class Faces(torch.utils.data.Dataset):
-    """Noise; what is called fake is brighter."""
+    """Images of noise; those with the label fake are brighter."""
 
     def __len__(self):
         return 32
@@ -150,7 +150,7 @@ class Faces(torch.utils.data.Dataset):
 
 
 def curve():
-    """Print the losses of a short training as JSON; several processes of one GPU talk by gloo, which NCCL refuses."""
+    """Print the losses of a short training as JSON; processes that share a GPU need gloo, because NCCL refuses them."""
     if "WORLD_SIZE" in os.environ and torch.cuda.is_available():
         accelerate.PartialState(backend="gloo")
     seed_everything(0)
@@ -163,11 +163,11 @@ def curve():
 
 
 PARTS = {tests: 10, operations: 6, whole_networks: 8, memory: 3, pel_epoch: 8, residual_epoch: 6, two_processes: 4}
-"""A part and the minutes that it may take."""
+"""{part: the minutes that it may take}."""
 
 
 def run(options):
-    """Run each part that has no fresh table, and say how each ended; returns how many have none then."""
+    """Run each part that has no up-to-date table, print how each ended, and return how many still have none."""
     began, missing = time.monotonic(), 0
     for part, minutes in PARTS.items():
         file, name = FOLDER / f"{part.__name__}.csv", part.__name__
@@ -177,7 +177,7 @@ def run(options):
         left = 60 * options.minutes - (time.monotonic() - began)
         command = [sys.executable, "-m", MODULE, *options.given, "--part", name]
         try:
-            with tempfile.TemporaryDirectory() as folder:  # of weights, which nobody needs
+            with tempfile.TemporaryDirectory() as folder:  # for weights, which nobody needs afterwards
                 environment = os.environ | {"DEEPFAKE_OUTPUTS": folder, "DEEPFAKE_RESULT": str(file)}
                 done = subprocess.run(command, env=environment, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True,
                                       timeout=max(1.0, min(left, 60 * minutes)))  # fmt: skip
@@ -195,7 +195,7 @@ def _key(part, options):
 
 
 def main(arguments=None):
-    """Run the command line; ends with 1 where a part has no table."""
+    """Run the command line; the exit status is 1 if a part has no table."""
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the command itself")

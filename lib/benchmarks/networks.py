@@ -1,8 +1,7 @@
 """How fast whole networks run, PEL in training and the RDN on one large picture: `python -m lib.benchmarks.networks`.
 
-The variants run in turn, round by round. The median round counts; the first,
-in which torch.compile works, is told apart.
-With `--memory`: how much memory PEL takes at the paper's size, in place of all that.
+The variants run in turn, round by round. The median round counts; the first one, in which torch.compile compiles, is
+reported separately. With `--memory` it measures instead how much memory PEL takes at the paper's size.
 """
 
 import argparse
@@ -41,7 +40,7 @@ def pel_training(device, backbone, size, batch, rounds, compiled=True):
 
 
 def rdn_inference(device, sizes, size, rounds, compiled=True):
-    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as of `pel_training`.
+    """Measure the re-synthesis of one picture of size x size pixels: a DataFrame as in `pel_training`.
 
     sizes: arguments of RDN. Variants: plain eager float32, channels_last, channels_last under bfloat16, and with
     `compiled` channels_last through torch.compile.
@@ -65,8 +64,9 @@ def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
 
     batches: two numbers of images; their difference tells what an image costs from what any batch needs (weights, and
     in training gradients and Adam's averages). Columns: PEL, "batch of ..." twice, "an image", "fixed".
-    On a CPU: how much the process grows by Linux' count, float32; on a GPU: what PyTorch allocates, under bfloat16 as
-    in lib.training.fit. Each number has a process of its own, for none gives back all that it has freed.
+    On a CPU: by how much the process grows, as Linux counts it, in float32; on a GPU: what PyTorch allocates, under
+    bfloat16 as in lib.training.fit. Each number is measured in a new process, because a process does not return all the
+    memory that it has freed.
     """
     rows = []
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -79,7 +79,7 @@ def pel_memory(device, backbone="tf_efficientnet_b4", size=320, batches=(1, 2)):
 
 
 def _peak(job):
-    """Return the MiB that two steps of training, or two of scoring, add to this process at the most."""
+    """Return by how many MiB this process grows at most in two steps of training, or of scoring."""
     device, backbone, size, batch, training = job
     gpu = torch.device(device).type == "cuda"
     before = 0 if gpu else _status("VmRSS")
@@ -90,7 +90,7 @@ def _peak(job):
 
 
 def _stepper(device, backbone, size, batch, training=True, compiled=False):
-    """Return a function of a context, in which PEL computes its loss: a step of training, or else of scoring."""
+    """Return step(context), which takes a step of training, or of scoring, with PEL's loss inside this context."""
     seed_everything(0)
     model = pel_network.PEL(backbone, pretrained=False).to(device).train(training)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
@@ -109,7 +109,7 @@ def _stepper(device, backbone, size, batch, training=True, compiled=False):
 
 
 def _status(key):
-    """Return a size that Linux tells of this process, in MiB."""
+    """Return an entry of Linux's status of this process, a size, in MiB."""
     return int(re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 

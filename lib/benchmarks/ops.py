@@ -1,9 +1,9 @@
 """How fast the operations of PEL are beside other ways to compute them: `python -m lib.benchmarks.ops`.
 
-reference: the twin in plain PyTorch, as the paper writes it. kornia: its median. compiled: our selection network in
-plain PyTorch under torch.compile, with autograd through it. grouped: the stem by grouped convolutions. floor: a copy
-(`clone`) of as many bytes as the operation must read and write. All candidates of a row run in turn, round by round, so
-that a busy machine meets them alike; the median round counts.
+reference: plain PyTorch, the twin `_ref` or, for the stem, `stem_by_unfold`. kornia: its median. compiled: our
+selection network in plain PyTorch under torch.compile, with autograd through it. grouped: the stem by grouped
+convolutions. floor: a copy (`clone`) of as many bytes as the operation must read and write. All candidates of a row run
+in turn, round by round, so that a busy machine slows all of them alike; the median round counts.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def table(device=None, dtypes=(torch.float32,), rounds=15, shapes=SHAPES, images
     """Measure each operation, in milliseconds: a DataFrame of COLUMNS, one row for each (operation, shape, dtype).
 
     compiled: whether to measure torch.compile, which takes seconds at its first call. NaN: not measured, or kornia is
-    not installed. Gigabytes: read and written at the least; gigaflops: done.
+    not installed. gigabytes: the least that must be read and written; gigaflops: 10^9 operations, not a rate.
     """
     device = torch.device(device or training_device.device())
     rows = []
@@ -115,7 +115,7 @@ def _noise(shape, dtype, device):
     weight, bias = (torch.randn(shape[1], device=device, dtype=dtype, requires_grad=True) for _ in range(2))
     pull, grown = torch.randn_like(x), x.clone().requires_grad_()
     size, count = x.element_size(), x.numel()
-    torch.compiler.reset()  # it gives up after some shapes and dtypes of one function
+    torch.compiler.reset()  # torch.compile gives up after several shapes and dtypes of one function
     network = torch.compile(by_network(), dynamic=False)
 
     def forward_and_backward(op):

@@ -22,7 +22,7 @@ class BeyondTheSpectrum(Detector):
     Raises ValueError for a stage that does not exist.
     """
 
-    at_once = 8  # what stays in a CPU's cache
+    at_once = 8  # so few images stay in a CPU's cache
 
     def __init__(
         self, re_synthesizer, perceptual, stages, stage_weights, width, layers, size, phi="SR", pretrained=True
@@ -51,7 +51,7 @@ class BeyondTheSpectrum(Detector):
         """
         if any(parameter.requires_grad for parameter in self.re_synthesizer.parameters()):
             return self._residuals(rgb, self.re_synthesizer.re_synthesize(rgb))
-        theta = next(self.perceptual.parameters())  # never trained: one tensor tells it from another
+        theta = next(self.perceptual.parameters())  # never trained: one tensor identifies the whole network
         compute = lambda rgb: self._residuals(rgb, self.re_synthesizer.re_synthesize(rgb))
         return remembered(compute, rgb, *self.re_synthesizer.state_dict().values(), theta, torch.tensor(self.stages))
 

@@ -1,4 +1,4 @@
-"""Where the re-synthesis fails."""
+"""Maps of the pixels at which the re-synthesis fails."""
 
 import math
 
@@ -13,7 +13,7 @@ SMOOTHING = 1.5  # pixels: standard deviation of the Gaussian that smooths the m
 def failure_maps(model, rgb):
     """Return how much of each pixel the re-synthesis misses: {"pixel" or "stage i": float (N,H,W) >= 0}.
 
-    model: BeyondTheSpectrum; rgb: (N,3,H,W) in [0,1], H and W any multiples of 4, not only the training size.
+    model: BeyondTheSpectrum; rgb: (N,3,H,W) in [0,1], H and W any multiples of `factor`, not only the training size.
     A map is the residual of its stage, averaged over the channels. "pixel" is in units of rgb and smoothed by
     SMOOTHING; a perceptual stage is in units of its features and enlarged bilinearly. The maps are no evidence for fake
     (`activation_maps` gives that): hair and edges leave large residuals in every photograph, too.

@@ -24,8 +24,8 @@ class EndToEnd(BeyondTheSpectrum):
 def joint_loss(model, degrade, stage_weights, kind="paper", detector_weight=1.0):
     """Return the loss of the end-to-end training: (model, batch) -> {"loss", "cross_entropy", "reconstruction"}.
 
-    cross_entropy: of all images, without Omega, summed over the stages; "loss" has it with the factor
-    `detector_weight`.
+    "loss" is detector_weight * cross_entropy + reconstruction.
+    cross_entropy: of all images, without Omega, summed over the stages.
     reconstruction: the distance (Eq. 3, or another `kind`) of the photographs to their re-synthesis from
     degrade(low_res, generator), which is Omega. It is 0 if the re-synthesizer requires no gradient, and, as in the
     released code, if a batch has fewer than two photographs.

@@ -21,7 +21,7 @@ from lib.training.fit import fit
 from lib.training.side_by_side import side_by_side
 
 NAMES = {"SR": "", "SR+C": "C", "SR+D": "D"}  # name: the Omega that it learns to undo, a key of TASKS
-CODE = ("lib.bts.degradations", "lib.bts.patches", "lib.bts.perceptual", "lib.data.items")  # decides the result
+CODE = ("lib.bts.degradations", "lib.bts.patches", "lib.bts.perceptual", "lib.data.items")  # these decide the result
 
 
 def train(settings, table, name, seed, folder="re_synthesizer"):
@@ -69,7 +69,7 @@ def train(settings, table, name, seed, folder="re_synthesizer"):
 
 
 def train_all(settings, table, seed, folder="re_synthesizer", threads=1):
-    """Train all of NAMES side by side, with `threads` each, and return {name: history}; 0: see `side_by_side`."""
+    """Train all of NAMES and return {name: history}; threads: as in `side_by_side`."""
     work = functools.partial(_history, settings, table, seed=seed, folder=folder)
     return dict(zip(NAMES, side_by_side(work, NAMES, desc="re-synthesizers", threads=threads), strict=True))
 
@@ -79,7 +79,7 @@ def _history(settings, table, name, **options):
 
 
 def load(name="SR", folder="re_synthesizer"):
-    """Return the trained re-synthesizer `name`, which learns no more; raises FileNotFoundError that names the stage."""
+    """Return the trained re-synthesizer `name`, without gradients; raises FileNotFoundError that names the stage."""
     state, config = checkpoints.load(checkpoints.file(f"{folder}/{name}"))
     model = TrainedRDN(**config["options"])
     model.load_state_dict(state)

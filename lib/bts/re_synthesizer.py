@@ -54,8 +54,8 @@ class RDN(nn.Module):
     """Enlarge a small image: the function Phi of Eq. 1, with the sizes of the released code by default.
 
     low_res: (N,3,h,w) in [0,1]. Returns (N,3,factor*h,factor*w), roughly in [0,1]: the output is not clamped.
-    checkpoint: in training, keep only the input of each block, and compute the block again in the backward pass: a
-    third more time, a fifth of the memory, the same numbers.
+    checkpoint: in training, keep only the input of each block, and compute the block again in the backward pass. The
+    numbers stay the same; it takes a third more time and a fifth of the memory.
     Raises ValueError for a `factor` other than 2 or 4.
     """
 
@@ -76,9 +76,9 @@ class RDN(nn.Module):
             doubling += [nn.Conv2d(num_features, 4 * num_features, 3, padding=1), nn.PixelShuffle(2)]
         self.upscale = nn.Sequential(*doubling)
         self.output = nn.Conv2d(num_features, 3, 3, padding=1)
-        self.to(memory_format=torch.channels_last)  # two thirds of the time on a CPU, in training five sixths
+        self.to(memory_format=torch.channels_last)  # on a CPU two thirds of the time, in training five sixths
 
-    @float32  # its error is as small as the steps of bfloat16, by which the gradient of Eq. 3 goes astray
+    @float32  # bfloat16's rounding is as large as the network's error, and would falsify the gradient of Eq. 3
     def forward(self, low_res):
         shallow = self.sfe1(low_res)
         x, fused = self.sfe2(shallow), []

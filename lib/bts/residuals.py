@@ -1,7 +1,6 @@
-"""What a trained re-synthesizer makes of images, kept in memory while detectors learn from it and are scored.
+"""A memory for what a trained re-synthesizer makes of images, while detectors learn from it and are scored.
 
-What is kept is found again by the image and by the weights that made it. So epochs, tests and detectors share it, if
-they are run one after the other in one process.
+Its key is the image together with the weights. So the epochs, tests and detectors of one process share the results.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ LIMIT = 3 * 2**30  # bytes that are kept at most
 
 
 class Memory(dict):
-    """{name of an image and of its maker: [tensor of each stage]}, up to LIMIT."""
+    """{digest of the weights and of an image: [tensor of each stage]}, up to LIMIT."""
 
     size = 0  # bytes
 
@@ -63,7 +62,7 @@ def remembered(compute, rgb, *decisive):
 
 
 class TrainedRDN(RDN):
-    """A re-synthesizer that computes an image once within `keep`, unless it learns."""
+    """A re-synthesizer that, unless it learns, computes each image only once within `keep`."""
 
     def re_synthesize(self, rgb):
         if any(parameter.requires_grad for parameter in self.parameters()):

@@ -31,9 +31,9 @@ def run(job, *, table, others, size, seed, scene="", sizes=None, residual_detect
     """Train a detector against a source, score every test with it, and return the scores, as `read` does.
 
     job: (detector, source); table, others: as in `testing.tests`; size: side of an image in pixels; scene: "" or one of
-    SCENES, whose images are then in `table`; sizes: {name of others: side}, of those that are read at another one by
-    detectors that take any; the other arguments are sections of params.yaml. A training or a file of
-    scores is made again only if something that it depends on has changed.
+    SCENES, whose images are then in `table`; sizes: {name in others: another side, at which detectors that take images
+    of any size read this test}; the other arguments are sections of params.yaml. A training or a file of scores is made
+    again only if something that it depends on has changed.
     """
     name, source = job
     model, _ = train(name, table, source, size, residual_detectors, seed, scene=scene,
@@ -59,13 +59,13 @@ def run(job, *, table, others, size, seed, scene="", sizes=None, residual_detect
 
 
 def run_group(jobs, **options):
-    """Return [`run` of each job]; within `residuals.keep`, as jobs of a group read the same residuals."""
+    """Return [`run` of each job], within `residuals.keep`, because the jobs of a group read the same residuals."""
     with residuals.keep(options["residual_detectors"].in_memory):
         return [run(job, **options) for job in jobs]
 
 
 def grouped(jobs, scene=""):
-    """Return lists of jobs: those whose detectors have one re-synthesizer are in one list, any other is alone."""
+    """Return lists of jobs: jobs whose detectors share a re-synthesizer are in one list, every other job is alone."""
     groups = {}
     for job in jobs:
         shared = detectors.entry(job[0]).shares

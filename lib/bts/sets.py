@@ -13,7 +13,7 @@ def rows(table, split, label=None):
 
 
 def spread(table, count):
-    """Return up to `count` photographs and as many fakes, evenly spread over the rows, and so over the people."""
+    """Return up to `count` photographs and up to `count` fakes, evenly spread over the rows, and so over the people."""
     parts = [part for _, part in table.groupby("label")]
     chosen = [part.iloc[np.linspace(0, len(part) - 1, min(count, len(part))).astype(int)] for part in parts]
     return pd.concat(chosen, ignore_index=True)

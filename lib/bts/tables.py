@@ -15,7 +15,7 @@ from lib.bts.score import COLUMNS
 from lib.evaluation import report, runs
 
 FAKES_ONLY = ("R", "A", "E", "P")  # tests with the photographs of raw
-BOTH = {"E on both": "E", "P on both": "P"}  # tests with photographs that were changed, too, and whose scores they are
+BOTH = {"E on both": "E", "P on both": "P"}  # {test with changed photographs, too: the test whose scores it takes}
 SHORT = {"ProGAN": "P", "StyleGAN": "S"}
 TABLE1 = {
     f"{SHORT[on] if on == tested else f'{SHORT[on]}to{SHORT[tested]}'}_{test}": (on, test, tested)
@@ -63,8 +63,8 @@ def learned(scored, stages):
 def of_test(scored, test, tested_on):
     """Return the rows of a test to measure: its photographs, or those of raw, and as many fakes of `tested_on`.
 
-    test: one of the scores, or a key of BOTH. Where one kind has more rows, some are drawn, the same ones for all
-    detectors: the paper's accuracies are of equal counts.
+    test: one of those in the scores, or a key of BOTH. If one kind has more rows, some of them are drawn, the same ones
+    for all detectors, because the paper's accuracies are of equal counts.
     """
     part = scored[scored["test"] == BOTH.get(test, test)]
     reals = scored[scored["test"] == "raw"] if test in FAKES_ONLY else part

@@ -11,8 +11,8 @@ def tests(table, others, source, size, settings, seed, sizes):
     """Yield (name of the test, table of its images, their items).
 
     table: of photographs and GAN images; others: {name: table} of those `test_sets` that exist, and what `wiped.read`
-    returns; source: what the detector has learned from; settings: the section bts_detectors; sizes: {name of others:
-    side}, if it is not `size`.
+    returns; source: what the detector has learned from; settings: the section bts_detectors; sizes: {name in others:
+    its side in pixels, if that is not `size`}; seed: of the random changes.
     val: the validation photographs and images of the source, for calibration. raw: all test images. "jpeg 50", ...:
     some test photographs and images of the source after one change of `curves`.
     R and A have fakes only, because their photographs are those of raw; the photographs of E and P are changed, too.

@@ -1,8 +1,8 @@
 """The test images after +E and +P, which wipe the traces of fakes, as files that every detector reads.
 
-`python -m lib.bts.wiped` writes them to wiped/E and wiped/P, those of the scenes to wiped/SCENE/E and wiped/SCENE/P: by
-processes of this machine, or with `--scheduler ADDRESS` by the workers of a running dask cluster. Images that
-are up to date are kept, so a killed run continues.
+`python -m lib.bts.wiped` writes them to wiped/E and wiped/P, those of the scenes to wiped/SCENE/E and wiped/SCENE/P.
+The work is done by processes of this machine, or with `--scheduler ADDRESS` by the workers of a running dask cluster.
+Images that are up to date are kept, so a killed run continues.
 """
 
 import argparse
@@ -28,9 +28,9 @@ AT_ONCE = 64  # photographs whose spectra are added up in one job
 def make(table, size, seed, scene="", **how):
     """Write the test images of a table of photographs and GAN images after +E and +P, unless they are up to date.
 
-    The paper changes the fakes alone; photographs are changed, too, so that it can be told whether a detector sees the
-    change itself. size: of the images in pixels; seed: of the draws of +P; scene: name of their folder; how: workers,
-    client, as in `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
+    The paper changes the fakes alone. Here photographs are changed, too, to find out whether a detector sees the change
+    itself. size: of the images in pixels; seed: of the draws of +P; scene: name of their folder; how: workers, client,
+    as in `jobs.run`. Returns what `read` does. Raises ValueError that names an image that cannot be equalized.
     """
     given, changes = _given(table, size, seed, scene), {"E": None, "P": perturb.chain}
     if not _finished(given["E"], "E"):
@@ -55,7 +55,7 @@ def read(table, size, seed, scene=""):
 
 
 def spectrum(table, size, scene="", **how):
-    """Return the mean azimuthal power spectrum (3, rings) of the training photographs in [0, 1], which +E wants.
+    """Return the spectrum that +E imposes: the mean azimuthal power (3, rings) of the training photographs in [0, 1].
 
     It is computed once and kept next to the images; how: as in `make`.
     """
@@ -111,7 +111,7 @@ def _mean_spectrum(folder, photographs, size):
 
 
 def main(arguments=None):
-    """Run the command line; ends with a line instead of a trace where something is wrong."""
+    """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m lib.bts.wiped", description=__doc__.splitlines()[0])
     parser.add_argument("--scheduler", metavar="ADDRESS", help=jobs.SCHEDULER)
     options = parser.parse_args(arguments)

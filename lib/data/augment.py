@@ -1,4 +1,4 @@
-"""Random changes of training images, such as pictures meet on their way: compression, blur, noise, size, light."""
+"""Random changes of training images, such as shared pictures undergo: compression, blur, noise, size, light."""
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -22,9 +22,10 @@ CHANGES = (
 
 
 class Augmented(Dataset):
-    """The items of `images`, of which a share is changed by one or two of CHANGES, drawn by (seed, epoch, index) alone.
+    """The items of `images`, some of them changed by one or two of CHANGES, drawn by (seed, epoch, index) alone.
 
-    images: items {"rgb": (3,H,W) in [0,1], "index", ...} with `set_epoch`; share: in [0,1].
+    images: items {"rgb": (3,H,W) in [0,1], "index", ...} with `set_epoch`; share: the probability in [0,1] that an item
+    is changed.
     """
 
     def __init__(self, images, share, seed=0):

@@ -1,4 +1,4 @@
-"""What stands behind the name of a data set, for readers: the bundled ones are small grey portraits of 40 people."""
+"""Honest names and cards of data sets: the bundled ones, small grey portraits, only stand in for others."""
 
 import pandas as pd
 
@@ -19,17 +19,17 @@ def title(data_set):
 
 
 def source(data_set, method):
-    """Return the name of a source of images for readers: photographs are not called after the set they stand for."""
+    """Return the name of a source for readers: bundled photographs are not called after the set they stand in for."""
     if not bundled(data_set.root):
         return method
     return "ORL photographs" if method in REAL_SOURCES else f"our {method}"
 
 
 def card(data_set, table):
-    """Return a data card: what a params.DataSet is, one row a source of its table of images (`layouts.images`).
+    """Return a data card of a params.DataSet, a pandas Styler: one row a source of its table (`layouts.images`).
 
-    Columns: source, images, people, size in pixels, colour; the caption of the table is `title`. size and colour are
-    those of the first image of each source.
+    Columns: source, images, people, size in pixels, colour; the caption holds `title` and the folder. size and colour
+    are those of the first image of each source.
     """
     rows = []
     for method, part in table.groupby("method", sort=False):

@@ -14,7 +14,7 @@ from PIL import Image
 
 
 def grey_stays_grey(change):
-    """Let a change see one channel of a grey (H, W, 3) image; other images than uint8 ones are a ValueError."""
+    """Decorate a change: of a grey (H, W, 3) image it sees one channel; ValueError for another shape or dtype."""
 
     @functools.wraps(change)
     def wrapped(image, *arguments, **options):
@@ -38,7 +38,7 @@ def of_item(item, change):
 
 @grey_stays_grey
 def jpeg(image, quality, rng=None):
-    """Compress and decompress an image as JPEG of a quality of 1 .. 95."""
+    """Compress an image as JPEG of a quality of 1 .. 100, and decompress it."""
     Image.fromarray(image).save(file := io.BytesIO(), format="JPEG", quality=int(quality))
     return np.asarray(Image.open(file))
 
@@ -54,7 +54,7 @@ def blur(image, kernel, rng=None, sigma=0.0):
 
 @grey_stays_grey
 def crop(image, share, rng):
-    """Cut away `share` of the height and of the width, at a place drawn from `rng`, and enlarge to the size before."""
+    """Cut away `share` of the height and of the width, at a place drawn from `rng`, and enlarge to the former size."""
     height, width = image.shape[:2]
     kept = [max(1, round((1 - share) * side)) for side in (height, width)]
     top, left = (int(rng.integers(side - part + 1)) for side, part in zip((height, width), kept, strict=True))
@@ -80,7 +80,7 @@ def salt_and_pepper(image, amount, rng):
 
 @grey_stays_grey
 def resize(image, factor, rng=None):
-    """Shrink to `factor` of the size, by area, and enlarge to the size before, bicubic; 1 changes nothing."""
+    """Shrink to `factor` of the size, by area, and enlarge to the former size, bicubic; 1 changes nothing."""
     height, width = image.shape[:2]
     small = (max(1, round(factor * width)), max(1, round(factor * height)))
     if small == (width, height):

@@ -12,7 +12,7 @@ from lib import paths
 from lib.data.image import SUFFIXES
 from lib.sections import ParamsError
 
-HEADERS, DECODED = 50, 4  # images of a source whose size is read, and of these those whose pixels are
+HEADERS, DECODED = 50, 4  # of how many images of a source the size is read, and of how many the pixels, too
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 NO_COLOUR = 2  # grey levels: mean distance of the channels, which JPEG leaves in a grey picture
 
@@ -37,7 +37,7 @@ INSIDE = {
     "FFHQ": ("FFHQ/ and a folder of each generator", ["FFHQ"]),
     "folders": ("real/ and fake/ with images", ["real", "fake"]),
 }  # fmt: skip
-"""What lies in the root of each layout: in words, and patterns that each find something in a root that can be used.
+"""{layout: (what its root holds, in words, patterns each of which has to find something there)}.
 
 {}: the compression; |: one of these is enough.
 """
@@ -114,8 +114,8 @@ def between(named, size):
     """Raise ParamsError in one line for a set that cannot be compared with the first one, or would be enlarged.
 
     named: {key in params.yaml: (params.DataSet, table of its images)}; size: side at which those are read that have no
-    `size` of their own. Images have to be of the size of the first set's, unless the set has a size of its own, and
-    large enough; `resize: true` allows both. In colour they have to be where the first set's are.
+    `size` of their own. Images have to be as large as the first set's, unless the set has a `size`, and not smaller
+    than they are read; `resize: true` allows both. They have to be grey, or in colour, as the first set's are.
     """
     first = {}
     for key, (data_set, table) in named.items():

@@ -1,4 +1,4 @@
-"""One video to square face crops: find all faces, choose one person, keep that person's."""
+"""Square face crops out of one video: find all faces, choose one person, and keep that person's faces."""
 
 from collections import Counter
 
@@ -45,12 +45,12 @@ def faces_in(found):
 
 
 def cut_video(path, indices, settings, mask="", known=None):
-    """Return one person's [(frame index, box, crop)] in a video, the faces of each frame {index: count}, and a choice.
+    """Return one person's [(frame index, box, crop)], {frame index: number of faces}, and how the person was chosen.
 
-    settings: params.faces (detector, margin, size). mask: a mask video, or "". choice: "" where no frame holds several
-    faces; "mask", the person that it covers most; "track", where it covers none or there is none, the person in the
-    most frames. known: the record of another quality of the video (see `cut_to_files`), to crop at its boxes.
-    Raises as video.stream_frames.
+    settings: params.faces (detector, margin, size). mask: a mask video, or "". How: "" if the video shows one person;
+    "mask": the person that the mask covers most; "track": the person in the most frames, if there is no mask or it
+    covers nobody. known: the record of another quality of the video (see `cut_to_files`), to crop at its boxes.
+    Raises the errors of video.stream_frames.
     """
     frames = video.stream_frames(path, indices)
     if known:
@@ -80,11 +80,11 @@ def _manipulated(found, mask, frames):
 def cut_to_files(folder, path, mask, partner, known, settings):
     """Write the crops of a video to `folder`/FRAME.png, those of its mask video to FRAME.mask.png; return a record.
 
-    mask: path or "". partner: "", or the mask video of another video of the same scene, which shows the person to
-    choose where there is no mask. known: as in `cut_video`. settings: params.faces. Record: wanted (the sampled
-    frames), faces (how many each has), frames (those with the chosen person's) and their boxes, choice (as in
-    `cut_video`), reused (whether the boxes are `known`), mask (whether its crops are there) and reason: "", or what
-    went wrong.
+    mask: path or "". partner: "", or the mask video of another video of the same scene, which tells whom to choose if
+    there is no mask. known: as in `cut_video`. settings: params.faces. Record: wanted (the sampled frames), faces (how
+    many each has), frames (those with a face of the chosen person) and their boxes, choice (how that person was chosen,
+    as in `cut_video`), reused (whether the boxes are those of `known`), mask (whether its crops were written) and
+    reason: "", or what went wrong.
     """
     record = {"wanted": [], "faces": [], "frames": [], "boxes": [], "choice": "", "reused": bool(known), "mask": False}
     try:

@@ -1,7 +1,7 @@
-"""Face detectors: MTCNN, whose weights are installed with the project, and DSFD, the papers'.
+"""Face detectors: MTCNN, whose weights are installed with the project, and DSFD, which the papers use.
 
-Their detect(rgb), of a frame uint8 (H, W, 3), returns boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and
-landmarks (k, 5, 2) or None: left eye, right eye (as seen), nose, left and right corner of the mouth.
+detect(rgb) takes a frame, uint8 (H, W, 3), and returns boxes (k, 4) as x1, y1, x2, y2 in pixels, scores (k,) and
+landmarks (k, 5, 2) in pixels, or None: left eye, right eye (as seen), nose, left and right corner of the mouth.
 """
 
 import functools
@@ -64,9 +64,9 @@ class Dsfd:
 
 
 def detector(name):
-    """Return the detector "mtcnn" or "dsfd" of this thread (OpenCV's networks are not to be shared).
+    """Return the detector "mtcnn" or "dsfd" of this thread, because threads must not share OpenCV's networks.
 
-    Raises RuntimeError where its package is not installed.
+    Raises RuntimeError if its package is not installed.
     """
     return _detector(name, threading.get_ident())
 
@@ -79,7 +79,7 @@ def _detector(name, thread):
 def crop_landmarks(crop):
     """Return the landmarks (5, 2) of the largest face of a crop uint8 (S, S, 3), as shares of its side; NaN for none.
 
-    A crop holds one large face, so that it is searched small, for large faces only.
+    A crop holds one large face, so it is searched at a small size, for large faces only.
     """
     boxes, _, points = _of_crops(threading.get_ident()).detect(resize(crop, SEARCH))
     if not len(boxes):

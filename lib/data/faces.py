@@ -34,10 +34,11 @@ def prepare(data_set, settings, seed, client=None):
     video). Crops lie in paths.FACES/<data set and settings>/<compression>/<method>/<video>/<frame>.png, with
     manifest.csv (paths relative to it), frames.csv (each sampled frame: video, frame, box, faces: how many it has,
     status) and report.csv (what was skipped, and why; which videos show several faces, and how one was chosen).
-    Of several faces the one is cut that the video's mask covers, for a video without one, such as an original, the mask
-    of another of the same scene (video_sets.scene), whose frames are the same; without any mask the one seen longest.
+    If a video shows several faces, the one is cut that its mask covers. A video without a mask, such as an original,
+    takes that of another video of the same scene (video_sets.scene), whose frames show the same. Without any mask, the
+    face in the most frames is cut.
     A finished video is cut again only if its file or the code that cuts it has changed, so an interrupted run
-    continues. c40 and raw reuse the boxes of c23, so that the qualities share their crops.
+    continues. c40 and raw reuse the boxes of c23, so that all qualities have the same crops.
     """
     how = {"workers": settings.workers, "client": client}
     if data_set.layout == "WildDeepfake":
@@ -82,7 +83,7 @@ def folder_of(data_set, settings):
 
 def _masks(table):
     """Return {scene: mask video} of a table of videos."""
-    return {_scene(row.video): row.mask for row in table[::-1].itertuples() if row.mask}  # of several the first
+    return {_scene(row.video): row.mask for row in table[::-1].itertuples() if row.mask}  # the first one of a scene
 
 
 def _scene(video):
@@ -119,7 +120,7 @@ def _name(folder):
 
 
 def _manifest(folder, table):
-    """Write a table whose paths are relative to `folder` there as manifest.csv, and return it with whole paths."""
+    """Write a table with paths relative to `folder` to its manifest.csv, and return the table with full paths."""
     jobs.write_csv(folder / "manifest.csv", table)
     whole = {name: [str(folder / path) if path else "" for path in table[name]] for name in ("path", "mask")}
     return table.assign(**whole)
@@ -139,7 +140,7 @@ def _crops(table, records):
 def _frames(table, records):
     """Return what became of each sampled frame: video, frame, box, faces (how many it has), status.
 
-    A broken video has one row without frame.
+    A video that could not be read has one row without a frame.
     """
     rows = []
     for name, record in zip(table["video"], records, strict=True):
@@ -156,9 +157,9 @@ def _frames(table, records):
 
 
 def _report(folder, names, records, counts, unit, **more):
-    """Write report.csv, one line a video or archive that lost something or shows several faces; print what gave none.
+    """Write report.csv, one line a video or archive that lost something or shows several faces; print the empty ones.
 
-    more: further columns; one is `choice`, "" where there was none.
+    more: further columns, such as `choice`, "" where nothing had to be chosen.
     """
     reasons = [record["reason"] for record in records]
     report = pd.DataFrame({unit: list(names), "frames": counts, **more, "reason": reasons})
@@ -170,7 +171,7 @@ def _report(folder, names, records, counts, unit, **more):
 
 
 def main(arguments=None):
-    """Run the command; returns 0, or 1 where a data set could not be cut."""
+    """Run the command; returns 0, or 1 if a data set could not be cut."""
     about = "Cut the faces out of all videos of params.yaml (data.forged in each quality that is there, "
     about += "data.cross_forged). What is cut already stays: the same command goes on where one stopped."
     parser = argparse.ArgumentParser(prog="python -m lib.data.faces", description=about)

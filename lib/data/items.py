@@ -16,9 +16,9 @@ MEMORY_LIMIT = 4 * 2**30  # bytes; larger sets are read from disk at each epoch
 class FaceImages(Dataset):
     """The images of a table: {"rgb": float32 (3, size, size) in [0, 1], "label": float32 (), "index": int, "mirrored"}.
 
-    flip: mirror half of the images, drawn by (seed, epoch, index) alone, whatever the workers do; mirrored (bool) says
-    which, for all that must be mirrored with the image (masks, residuals).
-    in_memory: read all images at once and keep them, resized, as uint8, up to `MEMORY_LIMIT`.
+    flip: mirror each image with probability 1/2, drawn by (seed, epoch, index) alone, so that the number of workers
+    does not matter. "mirrored" (bool) tells what must be mirrored with its image, such as a mask.
+    in_memory: read all images at the start and keep them, resized, as uint8, unless they exceed `MEMORY_LIMIT`.
     Raises ValueError in one line that names a file that is empty, truncated or no image.
     """
 
@@ -51,9 +51,9 @@ class FaceImages(Dataset):
 
 
 class Balanced(Dataset):
-    """A view of `FaceImages(table, ...)` with as many fakes as reals: all of the rarer class, a draw of the other.
+    """A view of `FaceImages(table, ...)` with as many fakes as reals: all of the rarer class, a sample of the other.
 
-    Each `set_epoch` draws anew, by (seed, epoch) alone. Raises ValueError where the table holds one class only.
+    Each `set_epoch` draws anew, by (seed, epoch) alone. Raises ValueError if the table holds one class only.
     Source: the sampling rule of DCL, which PEL's other numbers follow.
     """
 
@@ -79,20 +79,20 @@ class Balanced(Dataset):
 def batches(items, size):
     """Yield the batches that DataLoader(items, size) makes; threads read the next one ahead from disk.
 
-    items: those of FaceImages, or of a data set that keeps others in its attribute `images`. If they are in memory, no
-    thread is started.
+    items: a FaceImages, or a data set that wraps one as its attribute `images`. If the images are in memory, no thread
+    is started.
     """
     if not _from_disk(items):
         yield from DataLoader(items, size)
         return
-    items[0]  # what a data set does once, at its first item, is over before threads share it
+    items[0]  # what a data set does at its first item alone is done before threads share it
     waiting, rest = deque(), iter(range(len(items)))
     with ThreadPoolExecutor() as pool:
         begin = lambda: waiting.extend(pool.submit(items.__getitem__, i) for i in itertools.islice(rest, size))
         begin()
         while waiting:
             batch = default_collate([waiting.popleft().result() for _ in range(min(size, len(waiting)))])
-            begin()  # no earlier: only so many images are in memory at once
+            begin()  # not earlier, so that few images are in memory at once
             yield batch
 
 

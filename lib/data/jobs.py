@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from lib import paths
 
-# Processes keep freed memory instead of giving it back and asking anew at each step: a tenth faster in training. Their
-# progress bars would write over each other: whoever started them shows one.
+# Processes keep freed memory instead of returning it and asking for it again at each step, which makes training a tenth
+# faster. Their progress bars are off, because they would overwrite each other; the parent shows one.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**32),
                "MALLOC_TOP_PAD_": str(2**26), "TQDM_DISABLE": "1"}  # fmt: skip
 PATIENCE = 10  # seconds that a scheduler has to answer
@@ -31,7 +31,7 @@ SCHEDULER = "of a running dask cluster, such as tcp://HOST:8786, whose workers s
 def finish(
     work, jobs, code, name, workers=1, client=None, unit="video", before=None, setting="faces.workers in params.yaml"
 ):
-    """Return one record a job, in order; only jobs without a record, or with one of other sources or code, are done.
+    """Return one record a job, in order; a job is done only if it has no record of the same sources and code.
 
     jobs: tuples (folder, source, *rest), source: the fingerprints of its files. work(folder, *rest) fills the empty
     folder and returns a dict; with `source` and `code` added it becomes record.json there.
@@ -60,15 +60,15 @@ def finish(
 
 
 def client_of(address):
-    """Return a dask.distributed.Client of the scheduler at an address; None for None: processes of this machine.
+    """Return a dask.distributed.Client of the scheduler at an address, or None (processes of this machine) for None.
 
-    Raises RuntimeError in one line where none answers within PATIENCE seconds.
+    Raises RuntimeError in one line if no scheduler answers within PATIENCE seconds.
     """
     if address is None:
         return None
     from distributed import Client
 
-    # A lost connection is an error of the work, told in one line: it neither ends the program nor fills its log.
+    # A lost connection must neither end the program nor fill its log: `run` reports it in one line.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -85,10 +85,10 @@ def client_of(address):
 def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="faces.workers in params.yaml", ahead=None):
     """Yield work(job) of each job, in order; with one worker here, one after the other.
 
-    workers: processes of this machine, of so many `threads` each; client: a dask.distributed.Client to use in their
-    place, whose workers see the same disk; ahead: how many jobs these begin before a result is taken, all by default.
-    Raises RuntimeError in one line, with the `name` of the work, where a process was ended (and the `setting` to lower)
-    or the scheduler of the cluster.
+    workers: processes of this machine, with `threads` threads each; client: a dask.distributed.Client to use in their
+    place, whose workers see the same disk; ahead: how many jobs the cluster begins before the first result is taken,
+    all by default. name: of the work; setting: what to lower if memory runs out; both are for messages.
+    Raises RuntimeError in one line if a process was killed or the scheduler of the cluster has stopped.
     """
     workers = min(workers, len(jobs))
     try:
@@ -111,7 +111,7 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
 
 
 def _settle(parent):
-    """Set up a process: one thread for OpenCV, and an end when the parent is killed, or it would go on for ever."""
+    """Set up a process: it gives OpenCV one thread, and ends when its parent is killed instead of running on."""
     cv2.setNumThreads(1)
 
     def watch():
@@ -138,7 +138,7 @@ def _run_on_cluster(work, jobs, client, ahead):
     except KilledWorker:
         raise TerminatedWorkerError("a worker of the cluster") from None
     finally:
-        futures.clear()  # work that nobody waits for is not begun; unlike `cancel` it needs no scheduler
+        futures.clear()  # dask drops work that nobody waits for; unlike `cancel`, this needs no scheduler
 
 
 def _on_one_core(work, job):

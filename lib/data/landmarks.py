@@ -1,4 +1,4 @@
-"""Where eyes, nose and mouth are in face crops: searched once and kept, because that takes longer than a training."""
+"""Where eyes, nose and mouth are in face crops: searched once and kept, because it takes longer than a training."""
 
 import functools
 import hashlib
@@ -25,7 +25,7 @@ def find(crops):
     finds; NaN where it finds none. As many processes search as PyTorch has threads.
     What they find is kept in paths.LANDMARKS with the fingerprints of the crop and of the code: a killed run continues,
     and a crop that has changed is searched again. The processes of torchrun share the search.
-    Raises as lib.data.image.read_image.
+    Raises the errors of lib.data.image.read_image.
     """
     crops, code = [str(crop) for crop in crops], staleness.code("lib.data.face_detectors")
     parts, found, todo = defaultdict(list), {}, []
@@ -36,7 +36,7 @@ def find(crops):
         found |= fresh
         todo += [(file, part)] if len(fresh) < len(part) else []
     begin = len(todo) * int(os.environ.get("RANK", 0)) // int(os.environ.get("WORLD_SIZE", 1))
-    todo = todo[begin:] + todo[:begin]  # each begins elsewhere, and skips what another one has found meanwhile
+    todo = todo[begin:] + todo[:begin]  # each process begins elsewhere, and skips what others have found meanwhile
     results = jobs.run(functools.partial(_search, code), todo, torch.get_num_threads(), name="landmarks",
                        setting="OMP_NUM_THREADS")  # fmt: skip
     for new in tqdm(results, "landmarks", len(todo), unit="file", leave=False, delay=2):

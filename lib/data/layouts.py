@@ -1,6 +1,6 @@
 """What lies where in each data set, as a table: one row an item, with its label, identity and split.
 
-Label 1 is fake in every table; data sets that say it otherwise are turned round here.
+Label 1 is fake in every table, also for data sets whose own lists say it the other way round.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from lib import paths
 from lib.data import check, image, video_sets
 
 METHODS, SPLITS, VIDEO_LAYOUTS = video_sets.METHODS, video_sets.SPLITS, tuple(video_sets.READERS)
-TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the identities; the val share is of those that are left for training
+TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the identities: in test, and of the others in val
 COLUMNS = ["path", "label", "method", "video", "identity", "split", "mask"]
 
 
@@ -61,9 +61,9 @@ def images(data_set, seed=0, limit=0):
 
     Layouts "CelebA-HQ" and "FFHQ": one folder a source; CelebA-HQ and FFHQ are real, all others GANs. The splits
     come from splits/{train,val,test}.json (lists of "SOURCE/NAME.png") where these are.
-    Layout "folders": real/ and fake/ with image files, or with one folder of frames a video. A name that is in both,
-    a fake named 000_001 and the reals 000 and 001, and the rows of an optional pairs.csv (columns real,fake: names
-    of files or folders) share a split.
+    Layout "folders": real/ and fake/ with image files, or with one folder of frames a video. What belongs together
+    shares a split: a real and a fake of the same name, a fake named 000_001 and the reals 000 and 001, and the real and
+    fake of each row of an optional pairs.csv (columns real,fake: names of files or folders).
     Without lists, `counts` of the data set are drawn as by `draw`; without these a seeded hash puts 20 % of the
     identities in test and 10 % of the others in val.
     limit: of the images of a source in a split; 0: all.
@@ -99,9 +99,10 @@ def images(data_set, seed=0, limit=0):
 def draw(table, counts, seed):
     """Return the split of each row of a table of images, None for those that are not needed, as a list.
 
-    counts: images of a source in train, val and test; where a source has fewer in all, the shares are kept. Which ones
-    is decided by a hash of the seed and of the number that ends the name of an identity: 00042.png and imgHQ00042.png
-    are drawn alike, on every machine. An identity is drawn as a whole; those that several sources share come first.
+    counts: images of a source in train, val and test; a source with fewer images in all keeps these proportions. A hash
+    of the seed and of the number that ends the name of an identity decides which images these are, so 00042.png and
+    imgHQ00042.png get the same split on every machine. All images of an identity get one split; identities that several
+    sources share come first.
     """
     members, room = defaultdict(Counter), {}
     for identity, source in zip(table["identity"], table["method"], strict=True):
@@ -150,7 +151,7 @@ def check_disjoint(table):
 
 
 def root_of(data_set):
-    """Return the folder of a data set; raises FileNotFoundError where there is none."""
+    """Return the folder of a data set; raises FileNotFoundError if there is none."""
     if not check.is_there(data_set):
         raise FileNotFoundError(f"{data_set.root}: no such folder; name the root of the data set in params.yaml")
     return paths.resolve(data_set.root)
@@ -195,7 +196,7 @@ def _folders(root):
         if not (pairs["real"].isin(real) & pairs["fake"].isin(fake)).any():
             raise ValueError(f"{paths.show(root)}/pairs.csv: none of its names is a file or folder of real/ and fake/")
         links += pairs.itertuples(index=False, name=None)
-    group = {}  # of a name: the set of all that links join it with
+    group = {}  # {name: the set of all names that links join it with}
     for link in links:
         joined = set().union(*(group.get(name, {name}) for name in link))
         group |= dict.fromkeys(joined, joined)

@@ -1,4 +1,4 @@
-"""What happens to images on their way: the chain +P of Beyond the Spectrum, and single changes of a given strength."""
+"""What images undergo when they are shared: the chain +P of Beyond the Spectrum, and single changes by a strength."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from lib.data import image as on_disk
 from lib.data.changes import blur, crop, grey_stays_grey, jpeg, noise, of_item, resize, salt_and_pepper, six_sigma_blur
 
-# Of robustness curves: name -> change(image, strength, rng).
+# The changes of robustness curves: name -> change(image, strength, rng).
 SINGLE = {"jpeg": jpeg, "blur": blur, "noise": noise, "crop": crop, "resize": resize}
 
 # PEL's Table 3, which names no strengths: name -> (change, strengths); the first of them changes nothing.
@@ -37,7 +37,7 @@ def chain(image, rng):
 
 
 def random_of(name, seed):
-    """Return the random generator of an image: it depends on its name and the seed, not on the images before it."""
+    """Return the random generator of an image, which depends on its name and the seed, not on the images before it."""
     return np.random.default_rng(list(hashlib.sha256(f"{seed}/{name}".encode()).digest()))
 
 
@@ -64,15 +64,15 @@ class Changed(Dataset):
 
 
 def changed_file(folder, path):
-    """Return the file in `folder` that `write_changed` writes of an image."""
+    """Return the file in `folder` to which `write_changed` writes an image."""
     return folder / f"{Path(path).stem}.png"
 
 
 def write_changed(folder, path, name, change, size, seed):
-    """Write an image after `change(image, rng)` to a folder, of size x size pixels; returns an empty record.
+    """Write an image of size x size pixels after `change(image, rng)` to a folder; returns an empty record.
 
-    name: what draws `rng`, with the seed: method/file name, as in `Changed`. Raises ValueError with the path where it
-    cannot be changed.
+    name: "method/file name", as in `Changed`, which decides `rng` together with the seed. Raises ValueError with the
+    path if the image cannot be read or changed.
     """
     try:
         changed = change(on_disk.resize(on_disk.read_image(path), size), random_of(name, seed))

@@ -5,7 +5,7 @@ from lib.data import check
 
 
 def data_sets(params):
-    """Return {key in params.yaml: params.DataSet} of all sets, named or not."""
+    """Return {key in params.yaml: params.DataSet} of all sets, also of those without a root."""
     found = {f"data.{key}": getattr(params.data, key) for key in ("forged", "generated")}
     for key in ("cross_forged", "cross_generated"):
         found |= {f"data.{key}[{place}]": each for place, each in enumerate(getattr(params.data, key))}
@@ -15,7 +15,7 @@ def data_sets(params):
 
 
 def named(data):
-    """Return the section data without those further sets that have no root."""
+    """Return the section data without those sets of cross_forged and cross_generated that have no root."""
     lists = {key: [each for each in getattr(data, key) if each.root] for key in ("cross_forged", "cross_generated")}
     return data.replace(**lists)
 
@@ -23,9 +23,9 @@ def named(data):
 def wrong(params):
     """Return what is wrong with the roots of the data sets, one line each.
 
-    data.forged and data.generated have to be named and there, and all others in `data` that are named. At the paper's
-    scale so have all that are named, and none may be of the bundled folders: small grey images have no place in its
-    tables.
+    data.forged and data.generated need a root. The folder of every root in `data` has to exist; at the paper's scale
+    that of every root. There, none may lie in the bundled folders, whose small grey images have no place in its tables;
+    generated/ is allowed if more_fakes.weights names other generators than the bundled ones.
     """
     found, paper, fakes = [], params.scale == "paper", params.more_fakes.weights
     for key, data_set in data_sets(params).items():

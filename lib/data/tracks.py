@@ -6,15 +6,15 @@ A face is (frame index, box, ...), its box x1, y1, x2, y2 in pixels; a track is 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-REACH = 1.5  # how far a face moves between two sampled frames: from centre to centre, in longer sides of its box
+REACH = 1.5  # how far a face may move between two sampled frames: from centre to centre, in sides of the larger box
 
 
 def link(frames):
     """Return the tracks in the faces of each frame, [[face]]: the longest first, of equally long ones the largest.
 
     A frame's faces continue the tracks that they overlap most with, by intersection over union, else the nearest within
-    REACH; all at once, by the Hungarian method. One that is alone in its frame and follows on one that was alone, too,
-    is the same however far it moved: a video of one face is one track.
+    REACH; all faces are assigned at once, by the Hungarian method. If a frame and the one before it have one face each,
+    it is the same face however far it moved: a video of one face is one track.
     """
     tracks, before = [], []
     for faces in filter(None, frames):

@@ -1,4 +1,4 @@
-"""One archive of face images to files: what is in it, and images at equal intervals of each sequence."""
+"""Unpack an archive of face images: which sequences it holds, and images of each at equal intervals."""
 
 import gzip
 import tarfile
@@ -34,9 +34,8 @@ def sequences(file):
 def unpack(folder, file, count):
     """Unpack `count` images at equal intervals of each sequence to `folder`/SEQUENCE/NAME; return a record.
 
-    An image keeps its bytes. Record: sequences {name: [[frame, "SEQUENCE/NAME"]]}, frame: the number that names the
-    image, else its place; and reason: "", why the archive cannot be read, or which images were left out because they
-    cannot.
+    An image keeps its bytes. Record: sequences {name: [[frame, "SEQUENCE/NAME"]]}, where frame is the number that names
+    the image, else its place; and reason: "", or why the archive, or some of its images, cannot be read.
     """
     wanted, frames, unreadable = {}, {}, []
     try:

@@ -29,10 +29,11 @@ def expand(arguments):
 def cut_file(path, size, faces, whole=False, frames=None):
     """Return what a detector sees of a file, [(frame index, uint8 (size, size, 3))], and the number of faces in it.
 
-    faces: how its training cut them (detector, margin, frames_per_video); frames: in place of the latter. Of several
-    faces the one that is in the most frames is cut, of equally many the largest; their number is the largest in any
-    frame. whole: of an image the central square is taken, whatever it shows; the number is None then.
-    Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind.
+    faces: how its training cut them (detector, margin, frames_per_video); frames: another number of frames. Of several
+    faces the one in the most frames is cut, of equally frequent ones the largest. The number of faces is the largest of
+    any frame. whole: take the central square of an image, whatever it shows; the number is None then.
+    Raises ValueError in one line that names a file without a face, a broken one, or one of an unknown kind, and
+    FileNotFoundError.
     """
     path, wanted = Path(path), [0]
     if path.suffix.lower() in image.SUFFIXES:
@@ -55,7 +56,7 @@ def cut_file(path, size, faces, whole=False, frames=None):
 
 
 def try_to_cut(path, **how):
-    """Return what `cut_file` does, or the error that it ends with: one bad file does not end the work of a cluster."""
+    """Return what `cut_file` returns, or the error that it raises: one bad file must not end the work of a cluster."""
     try:
         return cut_file(path, **how)
     except (OSError, ValueError, RuntimeError) as error:
@@ -63,7 +64,7 @@ def try_to_cut(path, **how):
 
 
 class ScoreTable:
-    """The table of `python -m lib.detect --csv`, one row a file: written whole, and taken up again by the next run.
+    """The table of `python -m lib.detect --csv`, one row a file, which the next run reads and goes on with.
 
     file: its path, None for no table. Rows of files that a run does not score stay as they are.
     Raises ValueError in one line for a file that holds something else.
@@ -81,11 +82,11 @@ class ScoreTable:
             self.rows = {row["path"]: row for row in table.to_dict("records")}
 
     def holds(self, path, key):
-        """Say whether a file has been scored, with this key: `key_of` the file and of what scores it."""
+        """Say whether a file has been scored with this key, which `key_of` makes."""
         return bool(key) and self.rows.get(str(path), {}).get("key") == key
 
     def add(self, row, key):
-        """Add the row of a file, in place of an earlier one; now and then the table is written."""
+        """Add the row of a file, in place of an earlier one; the table is written every EVERY seconds."""
         self.rows[row["path"]] = {name: str(value) for name, value in row.items() if value is not None} | {"key": key}
         if time.monotonic() - self.written > EVERY:
             self.write()

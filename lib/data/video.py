@@ -14,7 +14,7 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 @contextmanager
 def _opened(path):
-    """Give the container and its video stream; what FFmpeg cannot read is a ValueError that names the file."""
+    """Give the container and its video stream; raises ValueError that names a file which FFmpeg cannot read."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such video")
     try:
@@ -29,7 +29,7 @@ def _opened(path):
 def frame_count(path):
     """Return the number of frames that the video holds.
 
-    Counts the packets without decoding them: the header of a truncated file still promises all frames.
+    Counts the packets, without decoding them, because the header of a truncated file still promises all frames.
     Raises FileNotFoundError, or ValueError naming a file that is truncated or no video.
     """
     with _opened(path) as (container, stream):

@@ -1,4 +1,4 @@
-"""The videos of each data set in its official layout, with its official split; fake = 1, whatever the owners say.
+"""The videos of each data set in its official layout, with its official split; fake = 1, also where its lists differ.
 
 A reader takes the root and the compression. It returns rows (the columns of `lib.data.layouts.COLUMNS`) and the names
 (method/name) that the data set lists and the disk lacks. Source: the data sets' own lists and download scripts.
@@ -16,13 +16,13 @@ from lib.data import video
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 SPLITS = ("train", "val", "test")
 CELEB_DF = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}
-DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49, held out where the released test set is not at hand
+DFDC_PARTS = range(40, 50)  # of dfdc_train_part_00 .. 49: a test set where the released one is not available
 
 
 def scene(name):
-    """Return the name of the original that a video of FaceForensics++ or DeepfakeDetection shows, by its own name.
+    """Return which original a video of FaceForensics++ or DeepfakeDetection was made of, from its name.
 
-    TTT of the fake TTT_SSS, target__scene of the fake target_source__scene__ID; any other name is its own.
+    The fake TTT_SSS was made of TTT, the fake target_source__scene__ID of target__scene. Other names stay as they are.
     """
     return re.sub(r"^(\d+)_\d+(?:(__.+)__\w+)?$", r"\1\2", name)
 
@@ -91,7 +91,7 @@ def _celeb_df(root, compression):
 
 
 def _celeb_df_all(root, compression):
-    """Every video of the three folders, all test: the people of the official list are in the others, too."""
+    """Every video of the three folders, all test, because people of the official list are in the other videos, too."""
     rows = _celeb_df_rows(file for method in CELEB_DF for file in _video_files(root / method))
     listed = {name.rsplit(".", 1)[0] for name in _celeb_df_list(root)}
     return rows, sorted(listed - {row[3] for row in rows})
@@ -182,7 +182,7 @@ def read_json(file):
 
 
 def read_csv(file, columns):
-    """Return these columns of a CSV file as text; raises ValueError in one line that names the file if one lacks."""
+    """Return these columns of a CSV file as text; raises ValueError that names the file if one is missing."""
     try:
         return pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False)[columns]
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Are four of five items with a score of 0.8 fake? How far scores are from probabilities, and temperature scaling."""
+"""Calibration: whether four of five items with a score of 0.8 are fake, and temperature scaling if they are not."""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,11 @@ EDGE = 1e-6  # probabilities are held this far from 0 and 1, where log-odds are 
 
 
 def temperature(probabilities, labels):
-    """Return T > 0 that makes sigmoid(logit(p) / T) most likely: 1 leaves scores as they are, more makes them milder.
+    """Return T > 0 that makes sigmoid(logit(p) / T) fit the labels best; T > 1 moves scores towards 0.5, 1 keeps them.
 
-    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. The targets are Platt's, a little
-    inside of 0 and 1: else a detector that makes no mistake would get a T of 0.
-    Raises ValueError where one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017);
+    probabilities: of being fake (n,), of validation items; labels: (n,), 1 = fake. The targets are Platt's, which lie a
+    little inside (0, 1): otherwise a detector that makes no mistake would get a T of 0.
+    Raises ValueError if one class is missing. Source: Guo et al., "On Calibration of Modern Neural Networks" (2017);
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999).
     """
     labels = np.asarray(labels)
@@ -31,7 +31,7 @@ def temperature(probabilities, labels):
 
 
 def scaled(probabilities, temperature):
-    """Return sigmoid(logit(p) / T) (n,); the order of the items stays, and each stays on its side of 0.5."""
+    """Return sigmoid(logit(p) / T) (n,); items keep their order, and each stays on its side of 0.5."""
     return expit(_odds(probabilities) / temperature)
 
 

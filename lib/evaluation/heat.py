@@ -1,4 +1,4 @@
-"""Maps of evidence to heat maps, and how much of the heat lies in a mask."""
+"""Heat maps from maps of evidence, and how much of the heat lies inside a mask."""
 
 import torch
 from torch.nn import functional as F
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 def to_heat(maps, size):
     """Scale maps (N, h, w) to [0,1] each, least to most evidence for fake, and enlarge them to (N, size, size).
 
-    An even map becomes 0 everywhere.
+    A constant map becomes 0 everywhere.
     """
     heat = F.interpolate(maps[:, None].float(), size=(size, size), mode="bilinear", align_corners=False)[:, 0]
     low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
@@ -17,8 +17,8 @@ def to_heat(maps, size):
 def share_inside(mask, heat):
     """Return the share (N,) in [0,1] of a heat map that lies inside a mask.
 
-    mask: bool or [0,1] (N,H,W), 1 = manipulated; heat: (N,H,W) >= 0. An even map gets the share of the area that the
-    mask covers, a map of zeros NaN. Raises ValueError where the shapes differ.
+    mask: bool or [0,1] (N,H,W), 1 = manipulated; heat: (N,H,W) >= 0. A constant map gets the share of the area that the
+    mask covers, a map of zeros NaN. Raises ValueError if the shapes differ.
     """
     if mask.shape != heat.shape:
         raise ValueError(f"mask is {tuple(mask.shape)}, heat {tuple(heat.shape)}: bring them to one size")

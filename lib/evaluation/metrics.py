@@ -1,4 +1,4 @@
-"""Scores to numbers: metrics at frame and video level with their uncertainty."""
+"""Metrics of scores at frame and video level, with their uncertainty."""
 
 import warnings
 
@@ -13,8 +13,8 @@ METRICS = ("accuracy", "auc", "eer", "ap")
 def contradiction(auc, eer):
     """Return one line that says why an AUC and an EER do not fit each other, or ""; both may be rounded to four digits.
 
-    A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2. Where both are above 0.5, the ROC is S-shaped
-    or one of the numbers is wrong: by its AUC a detector is better than guessing, by its EER it is worse.
+    A ROC through (EER, 1 - EER) has an AUC of (1 - EER)^2 to 1 - EER^2. If both are above 0.5, the ROC is S-shaped or
+    one of the numbers is wrong: by its AUC the detector is better than guessing, by its EER it is worse.
     """
     if not (1 - eer) ** 2 - 2e-4 <= auc <= 1 - eer**2 + 2e-4:
         return f"AUC {auc:.4f} and EER {eer:.4f} cannot belong to one ROC"
@@ -72,7 +72,8 @@ def _with_intervals(items, n_bootstrap, seed):
 def weighted(labels, scores, weights):
     """Return METRICS (4, R) for R resamples at once; weights (R, n) count how often an item is in a resample.
 
-    A resample with one class only gives NaN. Defined as scikit-learn's with sample_weight, which sorts at each call.
+    A resample with one class only gives NaN. The values equal those of scikit-learn with sample_weight, which would
+    sort the scores again for every resample.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # the last item of each tie

@@ -11,7 +11,7 @@ from lib.training.device import device
 
 
 def predict(model, dataset):
-    """Score every item of a dataset, in its order: float64 (len(dataset),) in [0,1], 1 = fake; as `opinions`."""
+    """Return the score of every item of a dataset, float64 (n,) in [0,1], 1 = fake; arguments as in `opinions`."""
     return opinions(model, dataset).iloc[:, -1].to_numpy()
 
 

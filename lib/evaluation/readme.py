@@ -1,6 +1,6 @@
 """`python -m lib.evaluation.readme` writes the results of the last run into README.md and docs, at <!-- NAME --> marks.
 
-No number of these tables is written by hand, and a test holds the pages to the files of results/.
+No number of these tables is written by hand, and a test checks that the pages agree with the files of results/.
 """
 
 import json
@@ -33,7 +33,7 @@ def interval(values, name, digits=3):
 
 
 def claims():
-    """How many claims of each place in the papers got which verdict."""
+    """How many claims of each table of the papers got each verdict."""
     found = report.read_claims(RESULTS / "claims")
     counts = found.groupby(["place", "verdict"], sort=False).size().unstack(fill_value=0)
     order = [word for word in verdicts.WORDS if word in counts]
@@ -70,7 +70,7 @@ def spectrum():
 
 
 def cross():
-    """Notebook 10: AUC of detectors that learned the one and are tested on the other."""
+    """Notebook 10: AUC of detectors that learned forged faces or a generator, on both."""
     found, rows = _metrics("both_papers"), []
     for name, on in CROSSED:
         values, tests = found[f"{name}, trained on {on}"], ("forged", "ProGAN", "StyleGAN")
@@ -129,7 +129,10 @@ BLOCKS = {each.__name__: each for each in (claims, networks, spectrum, gaps, cro
 
 
 def filled(text):
-    """Return a text with what stands between <!-- NAME --> and <!-- end --> made anew. Raises ValueError for a NAME."""
+    """Return a text with all that stands between <!-- NAME --> and <!-- end --> made anew.
+
+    Raises ValueError for a NAME that is not in BLOCKS.
+    """
 
     def made(found):
         if found[1] not in BLOCKS:

@@ -15,7 +15,7 @@ from lib.evaluation.metrics import contradiction
 ROW_NAMES = {"detector", "S", "train", "t1", "data", "rgb", "freq", "self", "mutual", "denoiser"}
 
 
-# Columns of a file of claims: effect is our difference, visible the smallest that would have been seen.
+# Columns of a file of claims: effect is our difference, visible the smallest difference that we would have found.
 CLAIM = ["place", "claim", "unit", "paper", "effect", "low", "high", "p", "visible", "seeds", "verdict", "why"]
 
 
@@ -63,8 +63,8 @@ def write_metrics(name, values):
 def write_claims(name, claims, place, unit):
     """Write claims with their verdicts to results/claims/NAME.csv.
 
-    claims: as of `verdicts.judge`, with columns claim, paper (the paper's difference) and, where there is one, why (a
-    claim is not tested); place: where the paper makes them; unit: of the differences.
+    claims: what `verdicts.judge` returns, with columns claim, paper (the paper's difference) and optionally why (the
+    reason that a claim is not tested); place: where the paper makes them; unit: of the differences.
     """
     table = claims.assign(place=place, unit=unit).reindex(columns=CLAIM)
     paths.replace(paths.CLAIMS / f"{name}.csv", lambda file: table.to_csv(file, index=False, float_format="%.5g"))
@@ -77,6 +77,7 @@ def read_claims(folder=None):
 
 
 def paper_table(name):
+    """Return a table of a paper as it is printed, as text; raises ValueError with the known names for another name."""
     file = paths.PAPER_TABLES / f"{name}.csv"
     if not file.exists():
         known = ", ".join(sorted(f.stem for f in paths.PAPER_TABLES.glob("*.csv")))

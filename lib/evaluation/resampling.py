@@ -1,4 +1,4 @@
-"""How sure is a number? The bootstrap over people: images of one person are not independent, so people are drawn."""
+"""How sure a number is: the bootstrap draws people, not images, because images of one person are not independent."""
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,17 @@ WEIGHTS = 4_000_000  # made at a time, so that memory does not grow with the num
 def draws(people, count=1000, seed=0):
     """Return how often each person is in each resample (count, people); a row adds up to the number of people.
 
-    seed: a number, or a NumPy generator, which is drawn from where it stands.
+    seed: a number, or a NumPy generator, whose stream goes on.
     """
     return np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), count)
 
 
 def percentiles(values, people):
-    """Return (low, high), the 95 % interval of values (..., resamples) of so many people; NaN values are left out.
+    """Return (low, high), the 95 % interval of values (..., resamples) over `people` people; NaN values are left out.
 
-    The percentiles are further out than 2.5 and 97.5, because few people vary less than those that they are drawn from
-    (Hesterberg, "What teachers should know about the bootstrap", 2015: the expanded percentile interval). One person
-    has no interval: NaN.
+    The percentiles are further out than 2.5 and 97.5, because a small sample varies less than the people that it stands
+    for (Hesterberg, "What teachers should know about the bootstrap", 2015: the expanded percentile interval). One
+    person has no interval: NaN.
     """
     if people <= 1:
         return np.full((2, *np.shape(values)[:-1]), np.nan)
@@ -41,7 +41,10 @@ def standard_error(identities, statistic, count=1000, seed=0, labels=None):
 
 
 def equal_people(identities, labels=None):
-    """Return how many people with equally many items would tell as much, in the class with the fewest (Kish)."""
+    """Return the effective number of people: how many with equally many items would tell as much (Kish).
+
+    labels: the class of each item; if given, the number is that of the class with the fewest.
+    """
     classes = np.zeros(len(identities)) if labels is None else np.asarray(labels)
     items = pd.Series(classes).groupby([classes, np.asarray(identities)]).size()
     return items.groupby(level=0).agg(lambda part: part.sum() ** 2 / (part**2).sum()).min()
@@ -51,9 +54,9 @@ def resampled(identities, statistic, count=1000, seed=0, labels=None):
     """Return the values (..., count) of a statistic in `count` resamples of the people.
 
     identities: whose each of the n items is; statistic: weights (R, n), how often each item is in each of R resamples,
-    -> values (..., R). labels: the class of each item. If given, people of one class are drawn apart from those of
-    another and from those of both, and weights are scaled so that each class keeps its share of the items: else an
-    accuracy would vary with the share of fakes, which is no luck of the people.
+    -> values (..., R). labels: the class of each item. If given, people with items of one class, of the other and of
+    both are drawn separately, and weights are scaled so that each class keeps its share of the items: otherwise an
+    accuracy would also vary with the share of fakes, which has nothing to do with who was drawn.
     """
     codes, people = pd.factorize(identities)
     classes = [np.ones(len(codes), bool)] if labels is None else [np.asarray(labels) == c for c in np.unique(labels)]

@@ -7,9 +7,9 @@ from lib.evaluation.metrics import METRICS, metrics, videos, weighted
 
 
 def measure(tables, level="both", n_bootstrap=1000, seed=0):
-    """Return what `metrics` does, of tables of scores, one a training seed, all of the same items.
+    """Return what `metrics` returns, for tables of scores, one a training seed, all of the same items.
 
-    tables: as those of `metrics`, with a column score. Of one training, the intervals are those over the people alone.
+    tables: as in `metrics`, with a column score. With one table, the intervals are those over the people alone.
     """
     several, first = len(tables) > 1, tables[0]
     result = metrics(first, first["score"], level, n_bootstrap=1 if several else n_bootstrap, seed=seed)
@@ -25,7 +25,7 @@ def measure(tables, level="both", n_bootstrap=1000, seed=0):
 def over_seeds(tables, statistic, draws=1000, seed=0):
     """Return [`verdicts.difference` of each value of a statistic], for tables of the same items, one a training seed.
 
-    tables: with columns label and identity; statistic: (table, weights (R, n)) -> (values, R). Of one training, low and
+    tables: with columns label and identity; statistic: (table, weights (R, n)) -> (values, R). With one table, low and
     high are the interval over the people alone.
     """
     first, label = tables[0], tables[0]["label"].to_numpy()

@@ -15,7 +15,7 @@ def write(path, table, key):
 
 
 def fresh(path, key):
-    """Say whether a table with this key is there."""
+    """Say whether the file exists and has this key."""
     if not path.is_file():
         return False
     with open(path) as lines:

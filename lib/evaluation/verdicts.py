@@ -1,14 +1,15 @@
 """A claim gets its verdict from several trainings and many people, never from one training.
 
-A training is luck: another seed gives other weights. So is the choice of the test people. Both are in the interval of a
-difference; many claims are corrected for, and each says how small a difference it could have seen.
+A result depends on luck: another seed gives other weights, and other test people give other scores. The interval of a
+difference covers both. The p-values are corrected for the number of claims, and each claim says how small a difference
+it could have found.
 """
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-LEVEL = 0.05  # of a wrong verdict, in a whole family of claims
+LEVEL = 0.05  # probability of any wrong verdict in a whole family of claims
 POWER = 0.8  # share of repetitions in which a difference as large as `visible` would be found
 NUMBERS = ("effect", "low", "high", "p", "visible", "seeds")  # of `difference`
 WORDS = ("holds", "opposite", "no difference seen", "not tested")
@@ -39,7 +40,10 @@ def difference(per_seed, people_error, people):
 
 
 def expected(values):
-    """Return (low, high), in which one more training with another seed falls in 95 of 100; NaN from fewer than two."""
+    """Return (low, high), between which one more training, with another seed, falls with a probability of 95 %.
+
+    values: of the known trainings; fewer than two give NaN.
+    """
     values = np.asarray(values, float)
     if len(values) < 2:
         return np.nan, np.nan
@@ -48,7 +52,7 @@ def expected(values):
 
 
 def holm(p):
-    """Return the p-values of a family of claims, corrected so that all of them together err with LEVEL; NaN stays.
+    """Return the p-values of a family of claims, corrected so that LEVEL holds for all of them together; NaN stays.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
@@ -78,6 +82,6 @@ def judge(claims):
 
 
 def counts(table):
-    """Return in words how many claims of `judge` got which verdict."""
+    """Return in words how many claims got each verdict; table: what `judge` returns."""
     found = table["verdict"].value_counts()
     return ", ".join(f"{found[word]} {word}" for word in WORDS if word in found)

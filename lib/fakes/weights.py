@@ -1,4 +1,4 @@
-"""Weights of generators and forgers on disk, in half precision: the bundled ones must stay small."""
+"""Weights of generators and forgers on disk, in half precision, because the bundled ones must stay small."""
 
 import copy
 
@@ -14,7 +14,7 @@ def write(model, path, **config):
 def load(path, remedy, build):
     """Return build(config) with the weights of a file, in evaluation mode and without gradients.
 
-    Raises FileNotFoundError, with the remedy, where there is no such file.
+    Raises FileNotFoundError, with the remedy, if there is no such file.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{paths.show(path)}: no such weights; {remedy}")

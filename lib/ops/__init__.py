@@ -1,6 +1,6 @@
 """The operations of PEL that no library has: pure functions on tensors, differentiable.
 
-Each `_ref` is its twin in plain PyTorch, as the paper writes it. lib.ops.spectra holds what detectors see of spectra.
+NAME_ref is the twin of NAME in plain PyTorch, as the paper writes it. lib.ops.spectra: spectra as detectors see them.
 """
 # ruff: noqa: F401, I001
 

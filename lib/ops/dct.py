@@ -73,7 +73,7 @@ def dct_filters(dtype=torch.float32, device="cpu"):
     """Return `sliding_dct` as one convolution of RGB: kernels (192, 3, 8, 8) and offsets (192,)."""
     matrix = torch.tensor(RGB_TO_YCBCR, dtype=torch.float64)
     kernel = torch.einsum("ck,fyx->cfkyx", matrix, dct_basis()).flatten(0, 1)
-    # A constant only lifts frequency (0, 0), by 8 times its value.
+    # A constant that is added to a channel changes frequency (0, 0) alone, by 8 times its value.
     offset = torch.zeros(3, 64, dtype=torch.float64)
     offset[:, 0] = 8 * torch.tensor(YCBCR_OFFSET, dtype=torch.float64)
     return kernel.to(device, dtype), offset.flatten().to(device, dtype)

@@ -37,7 +37,7 @@ def mean_filter(x, kernel_size=3):
 
 
 def non_local_means(x, patch=3, search=7):
-    """Replace each value by a mean of the values around it, weighted by how alike their patches are.
+    """Replace each value by a mean of the values around it, weighted by how similar their patches are.
 
     x: float (N, C, H, W); search: side of the neighbourhood, patch: side of the patches, both odd, in pixels.
     The weight is exp(-d / h^2): d is the mean squared difference of the patches, h the standard deviation of the
@@ -55,7 +55,7 @@ def non_local_means(x, patch=3, search=7):
     total, weights = torch.zeros_like(x), torch.zeros_like(x)
     for dy in range(search):
         for dx in range(search):
-            # Recomputed in the backward pass: kept, each of the 49 shifts would cost several copies of x.
+            # Recomputed in the backward pass, because keeping all 49 shifts would take several copies of x for each.
             term, weight = checkpoint(_shifted, x, padded, scale, dy, dx, patch, use_reentrant=False,
                                       preserve_rng_state=False)  # fmt: skip
             total, weights = total + term, weights + weight

@@ -9,16 +9,17 @@ from scipy.linalg import solve_banded
 
 from lib.ops.spectra import rings
 
-GENTLE = 3  # first steps with each ring's own gain, which interpolation weakens: whole steps would clip more pixels
+GENTLE = 3  # steps that begin with each ring's own gain, weakened by interpolation: Newton's would clip more pixels
 
 
 def equalize(images, spectrum, tolerance=1e-4, max_steps=100):
     """Give each image the azimuthal power spectrum of real images: +E.
 
     images: float (..., S, S) in [0, 1]; spectrum: (..., rings), their channels' `mean_spectrum` over real images.
-    Returns float64 like `images`, in [0, 1], not rounded. Phases and mean brightness stay, but for what is clipped.
-    The gain of a frequency is interpolated linearly between the rings' middles. Interpolation and clipping disturb the
-    spectrum: they are repeated until the logarithm of every ring is right up to `tolerance`, or `max_steps` times.
+    Returns float64 like `images`, in [0, 1], not rounded. Phases and mean brightness stay, except for what is clipped.
+    The log gain of a frequency is interpolated linearly between the rings' middles. Interpolation and clipping disturb
+    the spectrum, so the step is repeated until the logarithm of every ring is right up to `tolerance`, or `max_steps`
+    times.
     Raises ValueError for images that are not square or have no power in some ring.
     Source: BTS sections 4.3-4.4, which names the operation; its steps are ours.
     """
@@ -43,7 +44,7 @@ def _equalize(image, wanted, tolerance, max_steps):
     for step in range(max_steps):
         transform = scipy.fft.rfft2(image)
         power = transform.real**2 + transform.imag**2
-        power[1 : side - half] += power[:half:-1]  # frequencies that differ in signs alone share a gain
+        power[1 : side - half] += power[:half:-1]  # frequencies that differ only in their signs share a gain
         power[:, 1 : side - half] *= 2
         power = power[: half + 1].ravel()
         total = np.bincount(quarter.ring, power)[1:]
@@ -64,7 +65,7 @@ def _equalize(image, wanted, tolerance, max_steps):
 
 
 def _response(quarter, power, total):
-    """Return how the log power of each ring answers to the log gains of the rings, as bands of `solve_banded`."""
+    """Return the derivative of each ring's log power by the log gains of the rings, as bands of `solve_banded`."""
     inner, outer = (np.bincount(quarter.ring, power * part)[1:] / total for part in (quarter.inner, quarter.outer))
     return np.stack([np.roll(outer, 1), 1 - inner - outer, np.roll(inner, -1)])
 
@@ -73,9 +74,9 @@ def _response(quarter, power, total):
 def _quarter(size):
     """Return what does not change in the quarter of frequencies >= 0 of an image: arrays over it, (size // 2 + 1,) * 2.
 
-    ring: of each frequency, flat; count: frequencies of the whole plane in the rings 1, 2, ...; low, share: the gain at
-    a frequency is (1 - share) that of ring low + 1, and share that of the next one; inner, outer: the part of it that
-    belongs to the ring inside its own, and to that outside, flat.
+    ring: of each frequency, flat; count: frequencies of the whole plane in the rings 1, 2, ...; low, share: the log
+    gain at a frequency is (1 - share) times that of ring low + 1, plus share times that of the next one; inner, outer:
+    its part that comes from the ring inside its own, and from the one outside, flat.
     """
     axis, whole = np.arange(size // 2 + 1), rings(size)
     ring = whole[: len(axis), : len(axis)]

@@ -1,4 +1,4 @@
-"""What autocast must not reach: residuals and spectra, whose small numbers bfloat16 rounds away beside large ones."""
+"""Keep autocast away from residuals and spectra, whose small numbers bfloat16 rounds away beside large ones."""
 
 import contextlib
 import functools
@@ -7,18 +7,18 @@ import torch
 
 
 def float32(function):
-    """Decorate a function of tensors, or a method: it computes in float32 on any device, under autocast as without.
+    """Decorate a function of tensors, or a method: it computes in float32 on any device, with and without autocast.
 
-    Tensors that come in half precision are made float32 first; float64 stays. So a network learns from the same numbers
-    under autocast, as lib.training.fit trains on a GPU, as it is scored on without. TF32, which cuDNN's convolutions
-    use unless PyTorch is told otherwise, is left as it is: training and scoring have it alike.
+    Tensors in half precision become float32 first; float64 stays. So a network that learns under autocast, as on a GPU
+    in lib.training.fit, sees the numbers that it is scored on without autocast. TF32, which cuDNN's convolutions use by
+    default, is left as it is, because it is the same in training and in scoring.
     """
 
     @functools.wraps(function)
     def run(*arguments, **named):
         tensors = (value for value in (*arguments, *named.values()) if isinstance(value, torch.Tensor))
         kind = next(tensors).device.type
-        known = torch.amp.is_autocast_available(kind)  # not for "meta", which holds shapes alone
+        known = torch.amp.is_autocast_available(kind)  # false for "meta", whose tensors have shapes alone
         with torch.autocast(kind, enabled=False) if known else contextlib.nullcontext():
             return function(*map(_whole, arguments), **{name: _whole(value) for name, value in named.items()})
 

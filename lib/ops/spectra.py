@@ -1,8 +1,8 @@
 """Images by frequency: azimuthal spectra, and what FFT and DCT detectors look at.
 
-Detectors follow one of two conventions of a ring. "grid": the centre lies between the four middle bins, half a bin off
-frequency 0, and the first and last ring are left out (Durall et al., 2019). "dc": the centre is frequency 0 and every
-ring counts (Jung and Keuper, 2021); what is shown, compared or equalized here uses this one.
+There are two conventions for the rings of a spectrum. "grid": the centre lies between the four middle bins, half a bin
+off frequency 0, and the first and last ring are left out (Durall et al., 2019). "dc": the centre is frequency 0 and
+every ring counts (Jung and Keuper, 2021); whatever is shown, compared or equalized here uses "dc".
 """
 
 import functools
@@ -56,7 +56,7 @@ def azimuthal_profile(grey, centre="grid"):
 def azimuthal_profile_torch(grey, centre="grid"):
     """Return `azimuthal_profile` of a float tensor, differentiable: (N, S, S) -> (N, rings).
 
-    It takes 10 ln(|FFT|^2 + 1e-16), for |FFT| has no gradient at 0; the two differ only where |FFT| is about 1e-8.
+    It takes 10 ln(|FFT|^2 + 1e-16), because |FFT| has no gradient at 0; both differ only if |FFT| is about 1e-8.
     """
     index = torch.tensor(rings(_side(grey), centre).ravel(), device=grey.device)
     spectrum = torch.view_as_real(torch.fft.fft2(grey)).square().sum(-1)
@@ -122,7 +122,7 @@ class LogDct(nn.Module):
 
     @torch.no_grad()
     def fit(self, batches):
-        """Take mean and standard deviation of all images of an iterable of rgb (N, 3, size, size); returns itself."""
+        """Set mean and standard deviation from all images of an iterable of rgb (N, 3, size, size); returns itself."""
         count, total, squares = 0, 0.0, 0.0
         for rgb in batches:
             log = log_dct(rgb.to(self.mean)).double()
@@ -145,5 +145,5 @@ def _power(transform):
     return transform.real**2 + transform.imag**2
 
 
-# Made outside of inference mode: a constant first made under it could not be used in training later.
+# Made outside of inference mode, because a constant first made under it could not be used in training later.
 _dct_matrix = functools.cache(torch.inference_mode(False)(dct_matrix))

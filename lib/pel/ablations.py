@@ -1,6 +1,6 @@
 """`python -m lib.pel.ablations [ROW ...]` trains rows of PEL's Tables 4 and 5 and writes the score of each test face.
 
-The default are the rows that params.yaml names (`ablations.rows`); `python -m lib.seeds` trains all of them over seeds.
+By default these are the rows that params.yaml names (`ablations.rows`); `python -m lib.seeds` trains all of ROWS.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from lib.training import checkpoints, staleness
 from lib.training.side_by_side import side_by_side
 
 BOTH = ("rgb", "freq")
-# Table 4: row: (streams, self-enhancement, mutual enhancement); a single stream has spatial attention as the last one.
+# Table 4: row: (streams, self-enhancement, mutual enhancement); of a single stream the last one is spatial attention.
 COMPONENTS = {
     "rgb": (("rgb",), False, False),
     "freq": (("freq",), False, False),
@@ -39,7 +39,7 @@ DENOISERS = {
     "median3_5": ("median3+5", "median", (3, 5)),
     "median3_5_7": ("median3+5+7", "median", (3, 5, 7)),
 }
-# In neither table: the frequency stream of PEL with a random first layer, not one that repeats that of the RGB stream.
+# In neither table: PEL with a random first layer of the frequency stream, not one that repeats that of the RGB stream.
 RANDOM_START = "pel_random"
 ROWS = tuple(dict.fromkeys([*COMPONENTS, *DENOISERS, RANDOM_START]))
 SCORES = paths.RESULTS / "scores" / "pel_ablations"
@@ -64,7 +64,7 @@ def data_set(data, compression):
 
 
 def recipe(data, pel, ablations):
-    """Return the settings that all rows share, as text: only results with the same text can be compared."""
+    """Return the settings that all rows share as text; only results with the same text can be compared."""
     a, training = ablations, ablations.training
     return (
         f"{sets.set_name(data_set(data, a.compression))}, {pel.backbone}, {a.size} px, {a.frames_per_video} frames a "
@@ -91,8 +91,8 @@ def common(data, faces, pel, ablations, seed):
 def run(row, seed, table, where, faces, pel, training):
     """Train a row and return its scores of the faces of the test people, with the columns testing.COLUMNS.
 
-    where: the name of the data set; the other arguments: see `common`. The weights stay until `forget` removes them, so
-    that a run that is killed while it scores is not trained again.
+    where: the name of the data set; the other arguments: see `common`. The weights stay until `forget` removes them: if
+    a run is killed while it scores, the row is not trained again.
     """
     model, _ = train.train(entry(row), table, faces, training, seed, _weights(row, seed), pel=pel)
     tests = {where: table[table["split"] == "test"].reset_index(drop=True)}

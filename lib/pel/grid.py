@@ -1,7 +1,7 @@
-"""`python -m lib.pel.grid` looks for the learning rate of each network of PEL's Tables 1 to 3: the same few for all.
+"""`python -m lib.pel.grid` tries the same few learning rates for each network of PEL's Tables 1 to 3.
 
-Each network is trained on data.forged once with each of RATES, and judged by the AUC on the validation people, whom no
-table shows. The choice is written into params.yaml by hand: the rates that stand in results/tables/pel_grid.csv.
+Each network is trained on data.forged once with each of RATES, and judged by the AUC on the validation people, who are
+in no table. The result is results/tables/pel_grid.csv; the chosen rates are written into params.yaml by hand.
 """
 
 import functools
@@ -19,7 +19,7 @@ RATES = (0.001, 0.0003)
 
 
 def attempt(job, table, faces, pel, pel_detectors, seed):
-    """Train a network with a learning rate, job: (its name, the rate), and return its row of the table."""
+    """Train a network with a learning rate and return its row of the table; job: (name of the network, rate)."""
     name, rate = job
     budget = pel.training.replace(learning_rate=rate)
     _, history = train.train(detectors.entry(name), table, faces, budget, seed, f"pel_grid/{name}_{rate:g}",
@@ -30,7 +30,7 @@ def attempt(job, table, faces, pel, pel_detectors, seed):
 
 
 def choose(found):
-    """Return a DataFrame of the rows of `attempt` with a column chosen: 1 for the best rate of each network."""
+    """Return the rows of `attempt` as a DataFrame with a column `chosen`, 1 for the best rate of each network."""
     table = pd.DataFrame(found)
     best = table.groupby("detector")["val_auc"].idxmax()
     return table.assign(chosen=table.index.isin(best).astype(int))

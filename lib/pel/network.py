@@ -103,9 +103,8 @@ class Enhancement(nn.Module):
 class PEL(Detector):
     """Progressive enhancement learning: rgb float (N, 3, H, W) in [0, 1], even H and W -> logits (N,), high = fake.
 
-    backbone: any EfficientNet of timm with 7 stages, by the tag of its weights; pretrained: start from these (new
-    layers are random). streams: some of `known`, "rgb" and "freq". self_enhancement, mutual_enhancement: the two
-    modules.
+    backbone: any EfficientNet of timm with 7 stages, with the tag of its weights; pretrained: start from these (new
+    layers are random). streams: "rgb", "freq" or both. self_enhancement, mutual_enhancement: use these modules.
     stride: of the sliding DCT window, 2 (64 maps of H/2 x W/2, then a first convolution of stride 1) or 1 (64 maps of
     almost H x W, then stride 2). noise_after: the blocks that a noise block follows; enhance_after: the blocks that
     channel attention and mutual enhancement follow; block 0 is the stem, 1 .. 7 are the MBConv stages.

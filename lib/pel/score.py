@@ -1,7 +1,7 @@
 """`python -m lib.pel.score [DETECTOR ...]` trains detectors of forged faces and writes the score of each test face.
 
-The default is all detectors of PEL's Tables 1 to 3 (Gu et al., AAAI 2022). Trainings and scores that exist already are
-not made again, unless something that they depend on has changed.
+By default these are all detectors of PEL's Tables 1 to 3 (Gu et al., AAAI 2022). Trainings and scores that exist
+already are not made again, unless something that they depend on has changed.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def run_all(names, sets, pel, pel_detectors, seed, threads=1):
 
 
 def read(names=None):
-    """Return the scores of detectors (default: all) as one table with a column network, the name of the detector.
+    """Return the scores of detectors (default: all of "pel") as one table; its column network names the detector.
 
     Raises FileNotFoundError that names the stage to run if a detector has no scores.
     """

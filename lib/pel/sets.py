@@ -23,9 +23,9 @@ def set_name(data_set):
 
 
 def data_sets(data):
-    """Return {name: params.DataSet}: data.forged, its other compressions (c23, c40) on disk, then data.cross_forged.
+    """Return {name: params.DataSet}: data.forged, its other compressions on disk (c23, c40), then data.cross_forged.
 
-    Raises ValueError if two sets have the same name.
+    Raises ValueError if a set of data.cross_forged has the name of another set.
     """
     named = {}
     for data_set in layouts.forged(data):
@@ -40,7 +40,8 @@ class FaceSets:
     """The faces of each of `data_sets`, cut out of the videos when a set is first used.
 
     data, faces, pel_detectors: sections of params.yaml; seed: of the splits of a data set that has no official ones.
-    Attributes: names, the names of all sets; own, the name of data.forged. Prints which sets of `train_on` are missing.
+    Attributes: names, the names of all sets; own, the name of data.forged. It prints which sets of `train_on` are
+    missing.
     """
 
     def __init__(self, data, faces, pel_detectors, seed):

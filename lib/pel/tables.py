@@ -29,9 +29,9 @@ CHOSEN = {"Gaussian noise": 2, "Salt & Pepper": 3, "Gaussian blur": 2}
 
 
 def parts(scores, *keys):
-    """Yield (values of the columns `keys`, {training seed: rows with these values}) of a table of scores.
+    """Yield (*values of the columns `keys`, {training seed: rows with these values}) of a table of scores.
 
-    In the order of METHODS. A table without a column seed is of one training.
+    Networks come in the order of METHODS. A table without a column seed holds the scores of one training.
     """
     order = {name: index for index, name in enumerate(METHODS)}
     scores = scores if "seed" in scores else scores.assign(seed=0)
@@ -43,7 +43,8 @@ def parts(scores, *keys):
 def table1(scores, seed=0):
     """Return Table 1 from scores with columns network, train and test: accuracy (%) and AUC of frames.
 
-    A network that is tested on another quality than it was trained on has its own row, "... (trained on FF++(HQ))".
+    A network that is tested on another quality than it was trained on has a row of its own, "... (trained on
+    FF++(HQ))".
     """
     rows = {}
     for network, trained, test, runs in parts(scores, "network", "train", "test"):
@@ -110,7 +111,7 @@ def robustness(scores, seed=0):
 
 
 def delta(tables, seed=0, draws=1000):
-    """Return accuracy (%) and AUC after a change, their differences to before, and the share of frames called fake.
+    """Return accuracy (%) and AUC after a change, how they differ from before, and the share of frames called fake.
 
     tables: one a training seed, one row a frame, columns label, identity, and the scores before and after. Returns the
     means over the seeds as a dict: accuracy, auc, dacc, dauc, dacc_low, dacc_high, dauc_low, dauc_high (95 % interval
@@ -180,9 +181,9 @@ def _cells(runs, seed):
 
 
 def beside(name, ours):
-    """Return report.compare with a column "paper's row": does the paper quote these numbers, or measure them itself?
+    """Return report.compare with a column "paper's row": whether the paper quotes these numbers or measured them.
 
-    In Table 1 the last row and the cells with a star are the authors' own runs, and all others are quoted. In the other
+    In Table 1 the last row and the cells with a star are the authors' own runs; all others are quoted. In the other
     tables every row is the authors' own run.
     """
     both, paper = report.compare(name, ours), report.paper_table(name)

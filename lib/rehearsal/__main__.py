@@ -1,7 +1,7 @@
-"""Every stage of dvc.yaml at `scale: paper`, on stand-ins of data and weights: `make rehearsal`.
+"""Run every stage of dvc.yaml at `scale: paper`, on stand-ins for data and weights: `make rehearsal`.
 
-Nothing is shrunk but the number of images and epochs. A stage that ended well is not run again unless its code, its
-settings or the stand-ins have changed; where one fails, the others run as far as their inputs exist.
+Only the numbers of images and epochs are smaller. A stage that ended well is not run again unless its code, its
+settings or the stand-ins have changed; if one fails, the others run as far as their inputs exist.
 """
 
 import argparse
@@ -33,10 +33,10 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of a terminal, in the messages of pap
 
 
 def rehearse(folder, stages, names=()):
-    """Run these stages (default: all) in a folder of their own and return the table: a row each, of COLUMNS.
+    """Run stages in a folder of their own and return a table, COLUMNS, with a row for each.
 
-    stages: those of dvc.yaml, {name: stage}; core_seconds: what it keeps the cores busy, whatever else this
-    machine does; peak_GiB: of the resident memory of all its processes.
+    stages: those of dvc.yaml, {name: stage}; names: of those to run, all by default. core_seconds: how long the stage
+    kept cores busy, whatever else this machine did; peak_GiB: the largest resident memory of all its processes.
     """
     file = settings.write(folder)
     read = params.read("paper", file)
@@ -59,7 +59,7 @@ def rehearse(folder, stages, names=()):
 
 
 def run(name, stages, folder, environment):
-    """Run one stage and return {seconds, peak_GiB, made, outcome}; its output is kept in folder/logs."""
+    """Run one stage and return {seconds, core_seconds, peak_GiB, made, outcome}; its output is kept in folder/logs."""
     nothing = {"seconds": 0.0, "core_seconds": 0.0, "peak_GiB": 0.0, "made": ""}
     for dependency, maker in makers(stages, name).items():
         if not (folder / dependency).exists():
@@ -88,27 +88,27 @@ def run(name, stages, folder, environment):
 
 
 def share(folder):
-    """Give SR+C and SR+D the weights of SR, after each has taken its own step: later stages then share their passes."""
+    """Give SR+C and SR+D the weights of SR after their own training, so that later stages share what these compute."""
     for name in ("SR+C", "SR+D"):
         copy = functools.partial(shutil.copyfile, folder / "SR.safetensors")
         paths.replace(folder / f"{name}.safetensors", copy)
 
 
 def core_seconds():
-    """Return the seconds that cores have spent on processes of this one that have ended."""
+    """Return the processor seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def makers(stages, name):
-    """Return {dependency of a stage: the stage whose output it is or lies in}."""
+    """Return {dependency of a stage: the stage that writes it}, for outputs of other stages."""
     outs = {next(iter(out)) if isinstance(out, dict) else out: other
             for other, stage in stages.items() for out in stage["outs"]}  # fmt: skip
     return {dependency: outs[dependency] for dependency in stages[name]["deps"] if dependency in outs}
 
 
 def keys_of(stages, read):
-    """Return {stage: hash of its command, its files of lib, its settings, and all of those of stages before it}."""
+    """Return {stage: hash of its command, its code and notebook, its settings, and the hashes of earlier stages}."""
     own, keys = {}, {}
     for name, stage in stages.items():
         digest = hashlib.sha256(json.dumps([stage["cmd"], [read[key] for key in stage["params"]]]).encode())
@@ -126,7 +126,7 @@ def keys_of(stages, read):
 
 
 def made(folder, began):
-    """Return in words what lies in the folder since a moment: trainings, images scored, images written."""
+    """Return in words what was written to the folder since `began`: trainings, images scored, images written."""
     new = lambda pattern: [file for file in folder.glob(pattern) if file.stat().st_mtime >= began]
     scored = sum(len(file.read_text().splitlines()) - 1 for file in new("results/scores/**/*.csv"))
     counts = {"trainings": len(new("results/history/**/*.csv")), "scores": scored,
@@ -164,7 +164,7 @@ def _resident(process):
 
 
 def main(arguments=None):
-    """Run the command line; returns 1 where a stage failed."""
+    """Run the command line; returns 1 if a stage failed."""
     stages = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
     parser = argparse.ArgumentParser(prog="python -m lib.rehearsal", description=__doc__.splitlines()[0])
     parser.add_argument("stages", metavar="STAGE", nargs="*", help="of dvc.yaml; all by default")

@@ -1,9 +1,9 @@
-"""What the papers' full data would take, stage by stage, by counts alone: `python -m lib.rehearsal.costs`.
+"""Estimate what the papers' full data would take, stage by stage, by counts alone: `python -m lib.rehearsal.costs`.
 
-No data set is read and nothing is trained. A GPU's time is that of counted operators at a stated share of its peaks
-(`counting`), a CPU's that of measured items (`cpu`); `stages` says how many images, `ledger` how both make hours. These
-are estimates: no whole run has been compared with them. Not counted: statistics and drawings, gradients on their way
-between GPUs, the disk of the data sets.
+No data set is read and nothing is trained. The time of a GPU is that of counted operators at an assumed share of its
+peaks (`counting`), the time of a CPU that of measured items (`cpu`); `stages` says how many images there are, `ledger`
+turns both into hours. No whole run has been compared with these estimates. Not counted: statistics and drawings, the
+exchange of gradients between GPUs, the disk of the data sets.
 """
 
 import argparse
@@ -26,9 +26,9 @@ PAGE = ["stage", "hours, 1 GPU", "hours, 8 GPUs", "core-hours", "disk GB", "GPU 
 def rows(params, gpu=None, works=None, seconds=None):
     """Return a row for each training, scoring and part on the CPU: stage, what, the numbers of `table`, batch, fit.
 
-    params: of the scale to count; works: as of `networks.counted`, which takes a minute, if they are known; seconds: as
-    of `cpu.table`. fit: images of a batch that the GPU's memory holds.
-    Raises ParamsError for a data set or detector of which no count is known, FileNotFoundError as `cpu.table`.
+    params: of the scale to count; works: the result of `networks.counted`, which takes a minute, if it is known;
+    seconds: the result of `cpu.table`. fit: the largest batch that the GPU's memory holds.
+    Raises ParamsError for a data set or detector without known counts, FileNotFoundError as `cpu.table`.
     """
     seconds = cpu.table() if seconds is None else seconds
     costs = Costs(params, gpu or Gpu(), works or counted(params), seconds)
@@ -43,7 +43,7 @@ def table(params, gpu=None, works=None, seconds=None):
 
     Columns: stage; the sums SUMS over its rows (images: seen in training, all epochs together; scored: in tests and
     validation; GPU busy h: without waiting for images); the largest GPU GiB and RAM GiB; verdict: "fits", or what
-    does not (LIMITS). Arguments and errors as of `rows`.
+    does not (LIMITS). Arguments and errors as in `rows`.
     """
     found = rows(params, gpu, works, seconds)
     stages = found.groupby("stage", sort=False)
@@ -53,9 +53,10 @@ def table(params, gpu=None, works=None, seconds=None):
 
 
 def memory(params, works):
-    """Return for each batch size in params.yaml what its largest network takes: a DataFrame, a row a batch size.
+    """Return the memory of the largest network of each batch size in params.yaml: a DataFrame, a row a batch size.
 
-    Columns: trained, made_of, side (pixels of an image), as `preflight.trained` says; network; fixed and image (MiB).
+    Columns: trained, made_of, side (of an image in pixels), as in `preflight.trained`; network; its MiB, fixed and for
+    each image.
     """
     rows = "ablations/"
     known = {"residual_detectors": detectors.names("bts"), "pel": detectors.names("pel"), "re_synthesizer": [RDN_KEY],
@@ -72,7 +73,7 @@ def memory(params, works):
 
 
 def _verdict(parts, whole):
-    """Return "fits", or in one line what a stage has too little of, and the batch that fits."""
+    """Return "fits", or in one line which LIMITS a stage exceeds, and the batch that would fit."""
     wrong = []
     for need, limit in LIMITS.items():
         if whole[need] > limit:
@@ -85,13 +86,13 @@ def _verdict(parts, whole):
 
 
 def shown(table):
-    """Return a table with its numbers as text, of two digits."""
+    """Return a table with its numbers as text, rounded to two digits."""
     text = lambda value: f"{float(f'{value:.2g}'):,.0f}" if value >= 10 else f"{value:.2g}"
     return table.map(lambda value: value if isinstance(value, str) else text(value))
 
 
 def main(arguments=None):
-    """Run the command; ends with a line instead of a trace where something is wrong."""
+    """Run the command line; a mistake in params.yaml or a missing file ends it with one line, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m lib.rehearsal.costs", description=__doc__.splitlines()[0])
     words = f"peaks of the GPU in TFLOP/s: {', '.join(KINDS)}"
     default = Gpu()

@@ -1,8 +1,8 @@
 """What a step of a network takes on a GPU, counted operator by operator with tensors that have shapes and no values.
 
 PyTorch's fake tensors keep devices, dtypes, autocast and lifetimes, so that the real network, its loss and its backward
-pass run as they are; lib.ops.median.op registers what its own operators return. Nothing is computed and no GPU is
-needed. A fake constant stays in the caches of lib (such as dct.dct_filters): count in a process of its own.
+pass run unchanged; lib.ops.median.op registers what its own operators return. Nothing is computed and no GPU is needed.
+Count in a process of its own, because fake constants would stay in the caches of lib (such as dct.dct_filters).
 """
 
 import copy
@@ -18,13 +18,13 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 aten = torch.ops.aten
-KINDS = ("bfloat16", "tf32", "float32")  # of the arithmetic: PyTorch lets cuDNN's convolutions of float32 use TF32
-NO_KERNEL = ("aten::empty", "aten::new_empty", "aten::detach", "prim::")  # names of what starts no kernel begin so
+KINDS = ("bfloat16", "tf32", "float32")  # of arithmetic: PyTorch lets cuDNN's convolutions of float32 use TF32
+NO_KERNEL = ("aten::empty", "aten::new_empty", "aten::detach", "prim::")  # prefixes of operators without a kernel
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU by its data sheet, and how much of it a program gets; the default is NVIDIA's H200."""
+    """A GPU by its data sheet, and the share of its peaks that is reached; the default is NVIDIA's H200."""
 
     name: str = "H200"
     tflops: tuple = (989.0, 494.0, 67.0)  # peak of each of KINDS, dense
@@ -37,9 +37,9 @@ class Gpu:
 class Work:
     """What an image takes: arrays over the operators of a step (FLOPs, bytes moved, position in KINDS), and memory.
 
-    forward: how many of the operators, the first ones, are those of the forward pass. Memory, in bytes: weights; fixed,
-    in training whatever the batch (weights and averages of the optimiser; gradients come while activations go); image,
-    for each image of a training batch; scored, for each image of a batch of `at_once` that is scored.
+    forward: number of operators in the forward pass, which come first. Memory, in bytes: weights; fixed, for a training
+    with any batch (weights and averages of the optimiser; gradients take the place of activations); image, for each
+    image of a training batch; scored, for each image of a batch of `at_once` that is scored.
     """
 
     flops: np.ndarray
@@ -75,7 +75,7 @@ class Work:
 
 
 class Counter(TorchDispatchMode):
-    """Within it, each operator's FLOPs, bytes and kind of arithmetic are kept, and the bytes that live at the most."""
+    """A context that records FLOPs, bytes and kind of arithmetic of each operator, and the peak of the bytes alive."""
 
     def __init__(self):
         super().__init__()
@@ -83,7 +83,7 @@ class Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if function is torch.ops.prim.device.default:  # two of three calls
+        if function is torch.ops.prim.device.default:  # two thirds of all calls
             return args[0].fake_device
         out = function(*args, **kwargs)
         made = [each for each in tree_leaves(out) if isinstance(each, torch.Tensor)]
@@ -112,7 +112,7 @@ class Counter(TorchDispatchMode):
 
 
 def _flops(function, args, kwargs, out):
-    if function is aten.convolution_backward.default:  # PyTorch's own formula takes grouped convolutions for dense ones
+    if function is aten.convolution_backward.default:  # PyTorch's formula treats grouped convolutions as dense ones
         grad, x, weight = (args[place].shape for place in range(3))
         return conv_flop_count(x, weight, grad, transposed=args[7]) * sum(args[10][:2])
     formula = flop_registry.get(function.overloadpacket)
@@ -121,13 +121,13 @@ def _flops(function, args, kwargs, out):
 
 @functools.cache
 def _fake():
-    return FakeTensorMode()  # one a process, because of the caches
+    return FakeTensorMode()  # one for the whole process, because of the caches
 
 
 def count(model, loss, batch, states=2):
     """Return the Work of a training step under bfloat16 autocast; its memory in scoring is that of float32.
 
-    model: a real network; loss(model, batch): as of lib.training.fit; batch: {name: tensor (N,...) of any values};
+    model: a real network; loss(model, batch): as in lib.training.fit; batch: {name: tensor (N,...) of any values};
     states: averages that the optimiser keeps of each weight, 2 for Adam, 1 for SGD with momentum.
     """
     with FakeCopyMode(_fake()):

@@ -22,8 +22,8 @@ from lib.seeds import machine
 
 FILE = paths.ROOT / "results" / "cpu_costs.csv"
 LARGE, CROP, FRAME = 1024, 320, (720, 1280)  # sides in pixels of a picture, of a face crop and of a frame of a video
-NOISE = 5  # grey levels that make decoding the clip as slow as that of c23 videos, 2.7 to 3.7 ms a megapixel here
-SPECTRA, TERMS = 2000, 722  # of the support vector machine's sample
+NOISE = 5  # grey levels: with it, decoding the clip is as slow as that of c23 videos, 2.7 to 3.7 ms a megapixel here
+SPECTRA, TERMS = 2000, 722  # number and length of the spectra from which the support vector machine learns
 
 
 def table():
@@ -36,8 +36,8 @@ def table():
 def measure(rounds=2):
     """Measure all items, and write and return results/cpu_costs.csv.
 
-    Of some rounds the best counts, in time of the processor, which other programs hardly lengthen. The pictures are
-    drawn, as smooth as photographs, for no data set is needed; the face is one of ORL.
+    The fastest round counts, in processor time, which other programs hardly change. The pictures are random but as
+    smooth as photographs, so that no data set is needed; the face is one of ORL.
     """
     threads, found = torch.get_num_threads(), []
     torch.set_num_threads(1)
@@ -62,7 +62,7 @@ def measure(rounds=2):
 
 
 def _items(folder):
-    """Yield (item, what it is of, work, how many of it the work does)."""
+    """Yield (item, its unit, function to time, number of units that the function processes)."""
     rng = np.random.default_rng(0)
     picture, frame, face = _picture(LARGE, rng), _picture(FRAME[1], rng)[: FRAME[0]], orl.orl_photographs()[0][2]
     side = FRAME[0] // 2
@@ -105,7 +105,7 @@ def _items(folder):
 
 
 def _picture(side, rng):
-    """Return a square picture, uint8 (side, side, 3), that a PNG keeps in 1.1 bytes a pixel, as CelebA-HQ's."""
+    """Return a square picture, uint8 (side, side, 3), that takes 1.1 bytes a pixel as PNG, as those of CelebA-HQ do."""
     axis = np.fft.fftfreq(side, 1 / side)
     radius = np.maximum(np.hypot(axis[:, None], axis), 1)
     shared = np.fft.ifft2(np.fft.fft2(rng.normal(size=(side, side))) / radius**1.7).real

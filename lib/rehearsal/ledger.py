@@ -1,7 +1,7 @@
 """What trainings, scorings and parts on the CPU take, a row each: hours, FLOPs, memory, disk.
 
-The hours follow the code as it is. Several GPUs share a training, and each of them has CORES and is fed by `workers`
-processes. Validation and scoring read in one process and are not shared: more GPUs do not help them.
+The hours are those of the code as it is. Several GPUs share a training, each with CORES and `workers` processes that
+read images. Validation and scoring read in one process on one GPU, so that more GPUs do not help them.
 """
 
 from lib.data.items import MEMORY_LIMIT
@@ -17,7 +17,7 @@ SUMS = ["trainings", "images", "steps", "scored", "PFLOP", "GPU busy h", "hours,
 class Costs:
     """The rows of the table, in the order in which they are added: trainings, scorings, parts on the CPU.
 
-    params: at the scale to count; gpu: a Gpu; works: {key: Work}, as of `networks.counted`; seconds: as of `cpu.table`.
+    params: at the scale to count; gpu: a Gpu; works: from `networks.counted`; seconds: from `cpu.table`.
     """
 
     def __init__(self, params, gpu, works, seconds):
@@ -28,12 +28,12 @@ class Costs:
         self.rows.append({"stage": stage, "what": what, **nothing, **numbers})
 
     def reading(self, size, images=None, native=None):
-        """Return (core-seconds to read an image, whether so many are read once and kept), as FaceImages does."""
+        """Return (core-seconds to read an image, whether so many images are kept in memory, as FaceImages decides)."""
         once = self.seconds["read"] * ((native or size) / cpu.LARGE) ** 2
         return once, images is not None and 3 * images * size**2 <= MEMORY_LIMIT
 
     def cpu(self, stage, what, seconds, cores=CORES, disk=0, ram=0, trainings=0):
-        """Add a part on the CPU: its core-seconds, the cores that share it, GB of disk, GiB of memory."""
+        """Add a part on the CPU; seconds: core-seconds; cores: that share it; disk: GB; ram: GiB, BASE by default."""
         hours, wall = seconds / 3600, seconds / 3600 / cores
         self.add(stage, what, trainings=trainings, **{"core-hours": hours, "hours, 1 GPU": wall, "hours, 8 GPUs": wall,
                                                       "disk GB": disk, "RAM GiB": ram or BASE})  # fmt: skip
@@ -42,9 +42,9 @@ class Costs:
               epochs=None, shown=None, ram=0.0):  # fmt: skip
         """Add a training: table: images of its FaceImages; epoch: those of an epoch; check: those it is validated on.
 
-        pixels: of an image that is seen, relative to those that were counted; size: side of the images that are read,
-        native: on disk; extra: core-seconds an image beside reading; shown: as pixels, of those it is validated on;
-        ram: GiB beside those of all trainings.
+        pixels: of an image to learn from, relative to the images that were counted; shown: the same of an image to
+        validate on; size: side of the images that are read, native: on disk; extra: core-seconds an image besides
+        reading; ram: GiB besides those of any training.
         """
         work, epochs, batch = self.works[key], epochs or budget.epochs, min(budget.batch_size, epoch)
         steps, (read, kept) = epochs * (epoch // batch), self.reading(size, table, native)
@@ -62,7 +62,7 @@ class Costs:
         self.score(stage, f"{what}, validation", key, check, size, shown or pixels, native, extra, times=epochs)
 
     def score(self, stage, what, key, images, size, pixels=1.0, native=None, extra=0.0, times=1, at_once=None):
-        """Add a scoring of images, `times` over; at_once: other than the detector's. The rest is as in `train`."""
+        """Add the scoring of images, `times` over; at_once: in place of the detector's. The rest is as in `train`."""
         work, (read, kept) = self.works[key], self.reading(size, images, native)
         at_once, seen = at_once or work.at_once, images * times
         busy = seen / at_once * work.seconds(self.gpu, at_once, pixels, training=False)

@@ -1,6 +1,6 @@
-"""What spares notebooks to pass a picture of 1024 pixels twice through the RDN, which takes 20 seconds on two cores.
+"""Spare notebooks from passing a picture of 1024 pixels twice through the RDN, which takes 20 seconds on two cores.
 
-A picture that a notebook re-synthesizes again, with the same weights, comes out of its memory (`lib.bts.residuals`).
+A picture that a notebook re-synthesizes again, with the same weights, is taken from memory (`lib.bts.residuals`).
 """
 
 import contextlib
@@ -13,12 +13,12 @@ STARTUP = f"from {__name__} import keep\n\nkeep()\n"
 
 
 def environment(folder):
-    """Return the environment in which each notebook starts with `keep`; writes the startup file of IPython."""
+    """Write a startup file for IPython, and return the environment with which every notebook first calls `keep`."""
     file = folder / "ipython/profile_default/startup/00_memory.py"
     paths.replace(file, lambda temporary: temporary.write_text(STARTUP))
     return {"IPYTHONDIR": str(folder / "ipython")}
 
 
 def keep():
-    """Remember until this process ends what re-synthesizers and detectors that do not learn make of each picture."""
+    """Remember, until this process ends, what trained re-synthesizers and detectors make of each picture."""
     UNTIL_THE_END.enter_context(residuals.keep())

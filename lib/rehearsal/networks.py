@@ -1,4 +1,4 @@
-"""The networks that the pipeline trains, each counted once: what an image of them takes (`counting.Work`)."""
+"""The networks that the pipeline trains, each counted once: what an image takes in them (`counting.Work`)."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ from lib.bts.re_synthesizer import RDN, rdn_options
 from lib.pel import ablations
 from lib.rehearsal.counting import count
 
-COUNTED = 8  # images of the batch that is counted; what is found is kept an image
+COUNTED = 8  # images in the batch that is counted; the results are kept for one image
 RDN_KEY = "re-synthesizer"
 
 
@@ -43,7 +43,7 @@ def made_of(params, key, entry):
 
 
 def shapes(params):
-    """Return the keys of `networks`, those of one shape together: their costs are the same."""
+    """Return the keys of `networks` in lists; the networks of a list have the same shape and so the same costs."""
     found = {}
     for key, entry in networks(params).items():
         network, options, size = made_of(params, key, entry)

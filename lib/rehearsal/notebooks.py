@@ -1,4 +1,4 @@
-"""What the notebooks among the stages of dvc.yaml send through networks, by their code; and the list of all stages."""
+"""How many images the notebooks among the stages of dvc.yaml send through networks, and the list of all stages."""
 
 from lib import detectors
 from lib.bts import re_synthesis
@@ -9,7 +9,7 @@ from lib.rehearsal.stages import face_sets, sets_of_images, tested
 
 
 def pictures(params):
-    """Return the number of test photographs, and of generators whose images are as many each."""
+    """Return the number of test photographs, and the number of generators; each has as many test images."""
     data_set, _, _, generators = sets_of_images(params)[""]
     return data_set.counts[2], generators
 

@@ -1,4 +1,4 @@
-"""The settings of the rehearsal: params.yaml at scale paper, with fewer images and epochs, of stand-ins."""
+"""The settings of the rehearsal: params.yaml at scale paper, with fewer images and epochs, on stand-ins."""
 
 import copy
 import re
@@ -28,7 +28,7 @@ FEW = {
     "pel_detectors": {"limit": 4, "curve_images": 2},
     "ablations": {"frames_per_video": 1, "training": {"epochs": 1, "workers": 1}},
 }
-"""What is less than at scale paper: {section: keys under `paper:`}."""
+"""What differs from scale paper: {section: keys under `paper:`}."""
 
 
 def write(folder):

@@ -1,6 +1,6 @@
 """What each stage of dvc.yaml does at the size of the official data sets: trainings, scorings, parts on the CPU.
 
-The numbers of images follow the code of the stages, those of videos stand in data_sets.csv. Sets without a root in
+The numbers of images follow from the code of the stages, those of videos are in data_sets.csv. Sets without a root in
 params.yaml are counted, too.
 """
 
@@ -53,7 +53,7 @@ def face_sets(params):
 
 
 def tested(data_set, parts):
-    """Return how many faces of a set every detector scores: of sets to train on the test split, of others all."""
+    """Return how many faces of a set every detector scores: the test split of sets with a train split, else all."""
     return sum(parts["test"]) if "train" in parts else sum(map(sum, parts.values()))
 
 
@@ -148,7 +148,8 @@ def bts_detector(costs, stage, where, name, source, data_set, size, generators, 
 def learner(costs, stage, what, name, learn, tried, vectors, cost):
     """Add the learning of a detector without epochs, and return the core-seconds in which it scores an image.
 
-    learn: images that it learns from; tried: those on which PRNU chooses; vectors: those of the 1D spectrum's machine.
+    learn: number of images to learn from; tried: of those on which PRNU chooses its options; vectors: of those from
+    which the 1D spectrum's machine learns; cost: seconds for each item, at this size.
     """
     if name == "PRNU":
         seconds = tried * (cost["PRNU grid"] + cost["read"]) + learn * (cost["PRNU"] + cost["read"])

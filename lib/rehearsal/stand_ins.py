@@ -1,9 +1,9 @@
-"""Stand-ins of all that `scale: paper` needs: tiny data sets in the official layouts, weights in the hubs' caches.
+"""Stand-ins for all that `scale: paper` needs: tiny data sets in the official layouts, weights in the hubs' caches.
 
 The pictures are the bundled faces, enlarged and coloured. A data set has two different ones, a photograph and a fake,
-under as many names as its splits need: what was computed of one serves for the others. Only the scenes have more,
-because batch norm over two maps of one place, as stage 5 leaves of 256 pixels, lets the gradients grow without bound.
-The weights are random.
+under as many names as its splits need, so that what was computed of one is reused for the others. Only the scenes have
+more: at 256 pixels the maps of stage 5 are a single place, and batch norm over two of these lets gradients grow without
+bound. The weights are random.
 """
 
 import functools
@@ -27,7 +27,7 @@ from lib.data import image, layouts, video
 from lib.training import staleness
 from lib.training.device import seed_everything
 
-SKIN = (1.0, 0.82, 0.7)  # of a grey level, in red, green and blue
+SKIN = (1.0, 0.82, 0.7)  # share of a grey level in red, green and blue
 SIDE = 512  # pixels of a face in a video
 BUNDLED = paths.DATA / "FaceForensics++"
 GENERATED = paths.DATA / "CelebA-HQ"
@@ -35,7 +35,7 @@ LSUN = (256, 320)  # pixels: LSUN's photographs have a shorter side of 256
 
 
 def make(folder, params):
-    """Write all sets and weights that these Params name below a folder, but for those that are there already."""
+    """Write all sets, and the weights that these Params name, below a folder, unless they are there already."""
     key, made = staleness.key(networks=preflight.networks(params), code=(__name__,)), folder / "made_of"
     if made.is_file() and made.read_text() == key:
         return
@@ -67,7 +67,7 @@ def hubs(folder):
 
 
 def write_weights(folder, name):
-    """Write random weights of a network to where `hubs` lets its loader look: torchvision's, else timm's."""
+    """Write random weights of a network to where its loader, torchvision's or timm's, looks with `hubs`."""
     seed_everything(0)
     cache, torchvision_s = hubs(folder), name in preflight.TORCHVISION
     state = (torchvision.models.get_model(name) if torchvision_s else timm.create_model(name)).state_dict()
@@ -94,7 +94,7 @@ def coloured(picture, width, height=None):
 
 @functools.cache
 def faces():
-    """Return a frame of an original, one of its fake (SIDE, SIDE, 3), and where that is manipulated (SIDE, SIDE)."""
+    """Return a frame of an original, one of its fake, uint8 (SIDE, SIDE, 3), and the fake's mask (SIDE, SIDE)."""
     fake = sorted((BUNDLED / "manipulated_sequences/NeuralTextures/c23/videos").glob("*.mp4"))[0]
     real = BUNDLED / f"original_sequences/youtube/c23/videos/{fake.stem[:3]}.mp4"
     mask = BUNDLED / f"manipulated_sequences/NeuralTextures/masks/videos/{fake.name}"
@@ -103,9 +103,9 @@ def faces():
 
 
 def write_video(root, name, fake=False, two=False, mask="", frames=1):
-    """Write a video of still frames; two: with a second, real face beside the first; mask: also that of the fake.
+    """Write a video of equal frames, without loss, so that they stay equal.
 
-    Without loss, so that equal frames are equal pictures.
+    two: with a second, real face beside the first; mask: name of the fake's mask video, if that is to be written.
     """
     real, forged, where = faces()
     picture, beside = (forged if fake else real), real[:, ::-1]
@@ -159,9 +159,9 @@ def dfdc(root):
 
 
 def wild_deepfake(root):
-    """An archive of 224 px faces for training, one for validation, one for testing, of each kind."""
+    """One archive of faces of 224 px for training, one for validation and one for testing, of each kind."""
     for kind, picture in zip(("real", "fake"), faces(), strict=False):
-        held_out = {}  # one archive that the seeded hash puts into val, and one that it does not
+        held_out = {}  # the number of an archive that the seeded hash puts into val, and of one that it does not
         for number in count(1):
             share = layouts.share_of(f"{kind}_train/{number}", seed=0)
             held_out.setdefault(share < layouts.VAL_SHARE, number)
@@ -178,7 +178,7 @@ def wild_deepfake(root):
 
 
 def images(root, sources, width, height=None, number=1, different=False):
-    """Write so many images of each source, {folder: bundled source}: 00000.png, 00001.png, ...; all the same or not."""
+    """Write `number` images of each source, equal or `different`: 00000.png, ...; sources: {folder: bundled source}."""
     for folder, bundled in sources.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for index in range(number):

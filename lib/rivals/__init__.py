@@ -1,4 +1,4 @@
-"""The rivals of both papers, a file each, in the order of the tables, and what came later. Add your own here."""
+"""The rivals of both papers, a file each, in the order of the tables, then detectors beyond both. Add your own here."""
 # ruff: noqa: F401, I001
 
 from lib.rivals import prnu, image, spectrum_1d, spectrum_2d, gram_net  # BTS

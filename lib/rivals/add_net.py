@@ -15,7 +15,7 @@ from lib.data.landmarks import find
 from lib.detectors import check_rgb, register
 from lib.rivals import xception
 
-MASKED_PARTS = 4  # the stem and entry blocks 1, 2, 3; the image itself is the fifth place
+MASKED_PARTS = 4  # the stem and blocks 1, 2, 3; the image itself is masked, too
 FACE, ORGAN, BLUR = 0.5, 1.0, 0.07  # value of the face, of eyes, nose and mouth; sigma of the blur / side of the image
 
 
@@ -54,8 +54,8 @@ def attention_mask(landmarks, size):
     """Draw where to look: the face at 0.5, eyes, nose and mouth at 1, blurred (sigma 7 % of the side).
 
     landmarks: (5, 2), as a row of `find`. Returns float32 (size, size) in [0, 1]; ones for NaN.
-    ADD-Net (Zi et al., ACM MM 2020) draws 68 landmarks and tells no numbers. From MTCNN's five we draw the same parts,
-    as ellipses that turn with the face.
+    ADD-Net (Zi et al., ACM MM 2020) draws from 68 landmarks and gives no numbers. We draw the same parts from MTCNN's
+    five landmarks, as ellipses that turn with the face.
     Raises ValueError for landmarks of another shape.
     """
     points = np.asarray(landmarks, float) * size
@@ -67,7 +67,7 @@ def attention_mask(landmarks, size):
     eyes, lips = (left + right) / 2, (mouth[0] + mouth[1]) / 2
     down, unit = lips - eyes, np.linalg.norm(right - left)
     angle = np.degrees(np.arctan2(*(right - left)[::-1]))
-    height = max(np.linalg.norm(down), 0.5 * unit)  # a face in profile has no distance between the eyes
+    height = max(np.linalg.norm(down), 0.5 * unit)  # neither may vanish: in profile the eyes have hardly a distance
     unit = max(unit, 0.5 * height)
     mask = np.zeros((size, size), np.float32)
     _ellipse(mask, eyes + 0.45 * down, (1.15 * unit, 1.5 * height), angle, FACE)
@@ -86,7 +86,7 @@ def _ellipse(mask, centre, axes, angle, value):
 class Masked(Dataset):
     """The items of FaceImages with "mask", float32 (1, size, size) in [0, 1], mirrored where the image is.
 
-    A mask is drawn when its item is asked for, so that no more than landmarks are kept.
+    A mask is drawn when its item is read, so that only the landmarks are kept in memory.
     """
 
     def __init__(self, images):

@@ -1,4 +1,4 @@
-"""F3-Net: images of frequency bands and local frequency statistics, two Xceptions that look at each other.
+"""F3-Net: two Xceptions, one for images of frequency bands, one for local frequency statistics, that exchange maps.
 
 Qian et al., "Thinking in Frequency: Face Forgery Detection by Mining Frequency-Aware Clues", ECCV 2020. There is no
 official code; numbers that the paper leaves open, and the preset `released`, are those of yyk-wew/F3Net.
@@ -41,7 +41,7 @@ class Bands(nn.Module):
 
 
 class FrequencyDecomposition(nn.Module):
-    """FAD: an image (N, 3, size, size) as its low, middle, high and all frequencies, (N, 12, size, size).
+    """FAD: split an image (N, 3, size, size) into its low, middle, high and all frequencies, (N, 12, size, size).
 
     Four filters on the DCT of the whole image. Source: F3-Net, section 3.1.
     """
@@ -62,8 +62,8 @@ class LocalStatistics(nn.Module):
     """LFS: the log energy of six frequency bands around every second pixel, (N, 3, 299, 299) -> (N, 6, 149, 149).
 
     rgb: in [0, 1]. A 10x10 window slides over the grey image (0 .. 255, padded by 4 zeros). The magnitudes of its DCT
-    are filtered, summed, and taken to base-10 logarithms. `released`: logarithms first, then the mean of a band, and
-    245 for 255, as in the public code. Source: F3-Net, section 3.2.
+    are filtered, summed, and turned into base-10 logarithms. `released`: logarithms first, then the mean of a band, and
+    245 in place of 255, as in the public code. Source: F3-Net, section 3.2.
     """
 
     window, stride, padding, n_bands, floor = 10, 2, 4, 6, 1e-15
@@ -90,7 +90,8 @@ class LocalStatistics(nn.Module):
 class MixBlock(nn.Module):
     """Cross-attention of both streams: each takes from the other where queries and keys of both agree.
 
-    Two maps (N, C, s, s) in and out; at first the identity, for the gates start at 0. Source: F3-Net, section 3.3.
+    Two maps (N, C, s, s) in and out. It starts as the identity, because the gates start at 0. Source: F3-Net, section
+    3.3.
     """
 
     def __init__(self, channels):
@@ -114,7 +115,7 @@ class F3Net(Detector):
 
     streams: both, or one of "fad" and "lfs". preset: "published" (MixBlock after blocks 7 and 12, sum then logarithm)
     or "released" (the public code: no MixBlock, logarithm then sum). pretrained, width: of both Xceptions.
-    Raises ValueError for what does not fit, RuntimeError where the ImageNet weights cannot be had.
+    Raises ValueError for an argument that does not fit, RuntimeError if the ImageNet weights cannot be loaded.
     """
 
     def __init__(self, size=299, pretrained=True, width=1.0, streams=STREAMS, preset="published", drop_rate=0.2):
@@ -131,7 +132,7 @@ class F3Net(Detector):
             self.trunks["fad"] = Trunk(12, pretrained, width)
         if "lfs" in streams:
             self.statistics = LocalStatistics(released=preset == "released")
-            # The statistics have half the image's size: without the stem's stride both streams meet.
+            # The statistics have half the image's size: without the stem's stride both streams' maps are equally large.
             self.trunks["lfs"] = Trunk(LocalStatistics.n_bands, pretrained, width, stem_stride=1)
         trunks = list(self.trunks.values())
         mixed = MIXED_AFTER if preset == "published" and streams == STREAMS else ()

@@ -37,7 +37,7 @@ class GramNet(Detector):
 
     width: channels of the first stage, 64 in the paper (11,734,723 parameters); each further stage doubles them.
     pretrained: start from torchvision's ImageNet weights, which exist at width 64 alone.
-    Raises ValueError for pretrained weights at another width, RuntimeError when they cannot be had.
+    Raises ValueError for pretrained weights at another width, RuntimeError if they cannot be loaded.
     """
 
     def __init__(self, width=64, pretrained=False):
@@ -73,7 +73,7 @@ class GramNet(Detector):
         return self.fc(self.features(rgb))
 
     def activation_maps(self, rgb):
-        """Return {"image": (N,h,w)}, its Grad-CAM."""
+        """Return {"image": (N,h,w)}, the Grad-CAM of the network."""
         return {"image": grad_cam(self, rgb)}
 
 

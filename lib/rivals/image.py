@@ -1,4 +1,4 @@
-"""Image: the ResNet of Beyond the Spectrum on the picture itself, the rival that residuals have to beat."""
+"""Image: the ResNet of Beyond the Spectrum on the picture itself, the rival that its residuals have to beat."""
 
 from lib.backbones.resnet import ResidualDetector, grad_cam, image_loss
 from lib.detectors import Detector, register
@@ -11,7 +11,7 @@ class ImageDetector(ResidualDetector, Detector):
         super().__init__(3, layers, width)
 
     def activation_maps(self, rgb):
-        """Return {"image": (N,h,w)}, its Grad-CAM."""
+        """Return {"image": (N,h,w)}, the Grad-CAM of the network."""
         return {"image": grad_cam(self, rgb)}
 
 

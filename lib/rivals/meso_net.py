@@ -1,4 +1,4 @@
-"""MesoNet: Meso-4 and MesoInception-4, small networks between pixels and meaning.
+"""MesoNet: Meso-4 and MesoInception-4, small networks for structures between pixel noise and whole faces.
 
 Afchar et al., "MesoNet: a Compact Facial Video Forgery Detection Network", WIFS 2018.
 """

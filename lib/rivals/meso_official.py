@@ -32,7 +32,7 @@ def read(path):
     """Return (kind, MesoNet in eval mode) whose weights lie in an HDF5 file of Keras.
 
     Keras keeps a kernel as (height, width, in, out), flattens maps as (height, width, channels), and numbers layers in
-    the order of their making. The published networks call a real face 1: the last layer is turned around.
+    the order of their creation. In the published networks real = 1, so the signs of the last layer are changed.
     Raises FileNotFoundError, and ValueError with the path for a file that holds other weights.
     """
     if not Path(path).is_file():
@@ -74,16 +74,16 @@ def _ours(layer):
     """Return the arrays of a layer with PyTorch's names and order of dimensions."""
     turned = {}
     if "kernel" in layer:
-        kernel, channels = layer["kernel"], 16  # those of the maps, and of the hidden layer
+        kernel, channels = layer["kernel"], 16  # of the last maps, and of the hidden layer
         of_places = lambda: kernel.unflatten(0, (-1, channels)).permute(2, 1, 0).flatten(1)
         turned["kernel"] = kernel.permute(3, 2, 0, 1) if kernel.dim() == 4 else of_places()
     return {NAMES[name]: array for name, array in (layer | turned).items()}
 
 
 def convert(path, faces):
-    """Write the weights of an HDF5 file as a checkpoint of this project, whose path is returned.
+    """Write the weights of an HDF5 file as a checkpoint of this project, and return its path.
 
-    faces: the section of params.yaml by which `lib.detect` is to cut faces for it, here of SIZE pixels.
+    faces: the section of params.yaml that tells `lib.detect` how to cut faces for it; their size becomes SIZE.
     """
     (kind, model), file = read(path), checkpoints.file(f"official/{Path(path).stem}")
     cut = faces.replace(size=SIZE).model_dump(exclude={"workers"})

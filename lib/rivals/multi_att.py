@@ -17,7 +17,7 @@ WEIGHTS = {"loss_class": 1.0, "loss_regional": 0.5, "loss_hidden": 1.0, "loss_ma
 
 
 class Attention(nn.Module):
-    """Attention maps (N, M, h, w) >= 0 of features (N, C, h, w), 0 at the rim (2 cells of 24)."""
+    """Attention maps (N, M, h, w) >= 0 of features (N, C, h, w), 0 at the border (2 of 24 cells on each side)."""
 
     def __init__(self, channels, n_maps):
         super().__init__()
@@ -33,7 +33,7 @@ class Attention(nn.Module):
 
 
 class TextureEnhancement(nn.Module):
-    """What pooling removes from features (N, C, H, W), seen through each attention map by a dense block of its own.
+    """What pooling removes from features (N, C, H, W), weighted by each attention map and read by its own dense block.
 
     Returns textures (N, M, C, H, W) and the pooled features (N, C, h, w), at the size of the attention maps.
     """
@@ -61,10 +61,11 @@ class TextureEnhancement(nn.Module):
 
 
 class RegionalLoss(nn.Module):
-    """Regional independence loss: each attention map keeps to features of its own, those of real faces.
+    """Regional independence loss: the features of each attention map gather around a center of its own.
 
-    `centers` (M, C): their running mean, whose `rate` falls by a tenth after each `epoch_steps` training steps (None:
-    never). A real image may be 0.1 away, a fake has to be 2 away, the centers 0.5 from each other. Source: section 3.4.
+    `centers` (M, C): running means over real images, whose `rate` falls by a tenth after each `epoch_steps` training
+    steps (None: never). A real image may be 0.1 away from them, a fake has to be 2 away, and the centers 0.5 from each
+    other. Source: section 3.4.
     """
 
     def __init__(self, n_maps, channels, rate=0.05, margin=0.5, inner_margins=(0.1, -2.0), epoch_steps=None):
@@ -74,7 +75,7 @@ class RegionalLoss(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def forward(self, features, label):
-        """features: (N, M, C); label: (N,), 1 = fake. Returns a scalar; in training mode the centers move."""
+        """Return the loss, a scalar, of features (N, M, C) and label (N,), 1 = fake; training moves the centers."""
         rate = self.rate * (0.9 ** (self.steps // self.epoch_steps) if self.epoch_steps else 1)
         real = (label == 0).to(features)[:, None, None]
         centers = self.centers + rate * ((features - self.centers) * real).mean(0)
@@ -93,7 +94,7 @@ class MultiAtt(Detector):
     backbone: an EfficientNet of timm with 7 stages (AdvProp weights as released; tf_efficientnet_lite0 needs no
     download). n_maps: attention maps; texture_stage: the stage (0 .. 6) whose texture is read, b1 in the paper and most
     of the cost on a CPU; width: of the projections.
-    Raises ValueError for what does not fit, RuntimeError where the ImageNet weights cannot be had.
+    Raises ValueError for an argument that does not fit, RuntimeError if the ImageNet weights cannot be loaded.
     """
 
     def __init__(self, backbone="tf_efficientnet_b4.ap_in1k", pretrained=True, n_maps=4, texture_stage=0, width=256,
@@ -124,10 +125,10 @@ class MultiAtt(Detector):
         return fake - real
 
     def losses(self, x, label):
-        """Return {"loss", ...} of normalised x (N, 3, H, W) and label (N,), 1 = fake: the sum and its terms, WEIGHTS.
+        """Return {"loss", ...} of normalised x (N, 3, H, W) and label (N,), 1 = fake: the terms and their weighted sum.
 
-        hidden: cross-entropy of images in which one attention map hid what it saw; match: how much that changed the
-        features of the other maps.
+        loss_hidden: cross-entropy of images that are blurred where one attention map looks; loss_match: how much the
+        blur changes the features of the other maps.
         """
         logits, attention, regions = self._logits(x)
         hidden, index = hide(x, attention)
@@ -168,10 +169,10 @@ class MultiAtt(Detector):
 
 @torch.no_grad()
 def hide(x, attention, threshold=(0.4, 0.6), zoom=(3.0, 5.0), noise=0.1):
-    """Blur each image where one of its attention maps looks (AGDA); returns the images and which maps, (N,).
+    """Blur each image where one of its attention maps looks (AGDA); returns the images and the maps' numbers (N,).
 
-    x: (N, 3, H, W), normalised; attention: (N, M, h, w) >= 0. A map is drawn with odds sqrt(1 + its sum), scaled to a
-    maximum of 1 and sharpened by a random sigmoid. The blur, Gaussian and with noise, is done at half the size.
+    x: (N, 3, H, W), normalised; attention: (N, M, h, w) >= 0. A map is drawn with weight sqrt(1 + its sum), scaled to a
+    maximum of 1 and sharpened by a random sigmoid. The blur, Gaussian and with noise, is computed at half the size.
     Source: section 3.3 of the paper.
     """
     index = torch.multinomial((attention.sum((2, 3)) + 1).sqrt(), 1)[:, 0]

@@ -1,4 +1,4 @@
-"""PRNU: every source of images, camera or generator, leaves its own fingerprint in their noise.
+"""PRNU: every source of images, be it a camera or a generator, leaves its own fingerprint in their noise.
 
 Marra et al., "Do GANs leave artificial fingerprints?" (2019), with the noise extraction of camera forensics: Mihcak's
 wavelet denoising and the clean-up of the Binghamton toolbox (Goljan, Fridrich, Chen).
@@ -28,8 +28,9 @@ def pixels(rgb):
 def spread(work, images):
     """Yield work(image) of each image of a sequence, in order, by as many threads as PyTorch has.
 
-    Each thread reads its own images, one at a time, so that few are in memory. Threads are enough here: NumPy, SciPy
-    and PyWavelets let the others run while they work on a large array. No digit depends on their number.
+    Each thread reads its own images, one at a time, so that few are in memory. Threads are enough here, because NumPy,
+    SciPy and PyWavelets let other threads run while they work on a large array. The results do not depend on the number
+    of threads.
     """
     threads = torch.get_num_threads()
     with ThreadPoolExecutor(threads) as pool:
@@ -51,7 +52,7 @@ class Images:
 
 
 def sample(table, count):
-    """Return the rows of up to `count` images of each method of a table, always the same, in order; 0: of all."""
+    """Return the rows of up to `count` images of each method of a table (0: all), always the same ones, in order."""
     shuffled = table.reset_index(drop=True).sample(frac=1, random_state=0)
     return np.sort((shuffled.groupby("method").head(count) if count else shuffled).index)
 
@@ -59,8 +60,9 @@ def sample(table, count):
 def noise_residuals(image, settings):
     """Yield (setting, what wavelet denoising takes out of an image (H, W, C) of grey levels), float64 (H, W, C).
 
-    settings: pairs of levels of the db4 decomposition, fewer where the image is too small, and sigma of the noise, in
-    grey levels. They share the decomposition and the local energies of its bands, which take most of the time.
+    settings: pairs (levels, sigma): levels of the db4 decomposition, fewer if the image is too small, and deviation of
+    the noise in grey levels. All settings share the decomposition and the local energies of its bands, which take most
+    of the time.
     """
     deepest = min(max(levels for levels, _ in settings), pywt.dwt_max_level(min(image.shape[:2]), "db4"))
     channels = image[..., :1] if (image == image[..., :1]).all() else image  # a grey image costs a third
@@ -77,22 +79,22 @@ def noise_residuals(image, settings):
 
 
 def residuals(image, settings):
-    """Return {setting: cleaned grey noise (H, W)} of an image (H, W, 3) of grey levels 0 .. 255; zeros for a constant.
+    """Return {setting: cleaned grey noise (H, W)} of an image (H, W, 3) in 0 .. 255; a constant image gives zeros.
 
-    settings: as of `noise_residuals`.
+    settings: as in `noise_residuals`.
     """
     return {setting: _clean(noise @ GREY) for setting, noise in noise_residuals(image, settings)}
 
 
 def residual(image, levels=4, sigma=5.0):
-    """Return what `residuals` does for one setting: (H, W)."""
+    """Return what `residuals` returns for one setting: (H, W)."""
     return residuals(image, [(levels, sigma)])[levels, sigma]
 
 
 def fingerprints(images, sources, settings):
     """Return {setting: {source: its fingerprint (H, W)}}, the maximum-likelihood mean of the noise of its images.
 
-    images: a sequence of uint8 (H, W, 3), read one after the other; sources: of each image; settings: as of
+    images: a sequence of uint8 (H, W, 3), read one after the other; sources: that of each image; settings: as in
     `noise_residuals`.
     """
     totals, weights = {}, {}
@@ -125,9 +127,10 @@ class Prnu(Detector):
         self.register_buffer("fingerprints", torch.zeros(len(sources), size, size))
 
     def learn(self, learn_items, learn_table, check_items, check_table, levels=(1, 2, 3, 4), sigmas=(0.5, 0.8, 5.0)):
-        """Take the fingerprints of all sources in a table, with the best levels and sigma: returns these options.
+        """Take the fingerprints of all sources in a table, with the best levels and sigma; returns these options.
 
-        Best: they tell the images to check apart, as Frank et al. (2020) chose; of equally good ones the first.
+        The best ones judge most of the images to check rightly, as Frank et al. (2020) chose them; of equally good ones
+        the first are taken.
         """
         self.sources = learn_table.sort_values("label", kind="stable")["method"].unique().tolist()
         settings, methods = list(itertools.product(levels, sigmas)), learn_table["method"].to_numpy()
@@ -146,9 +149,9 @@ class Prnu(Detector):
         return {"sources": self.sources, "levels": self.levels, "sigma": self.sigma}
 
     def fit(self, images, source):
-        """Take the fingerprints of images, uint8 (N, H, W, 3), of the sources (N,) with these indices; returns itself.
+        """Take the fingerprints of images, uint8 (N, H, W, 3); source: (N,), positions in `sources`; returns itself.
 
-        Raises ValueError where a source has no image.
+        Raises ValueError if a source has no image.
         """
         own = self.levels, self.sigma
         found = fingerprints(images, [self.sources[index] for index in source], [own])
@@ -167,7 +170,7 @@ class Prnu(Detector):
         return torch.from_numpy(correlation(np.stack(found), self.fingerprints.cpu().numpy()))
 
     def fake_probability(self, batch):
-        """Return a score (N,) in [0, 1], above 0.5 where a generator's fingerprint correlates most; no probability."""
+        """Return a score (N,) in [0, 1], no probability: above 0.5 if a generator's fingerprint correlates most."""
         found = self.correlations(batch["rgb"])
         return 0.5 + (found[:, 1:].amax(1) - found[:, 0]) / 4
 
@@ -181,12 +184,12 @@ def _terms(image, settings):
     """Return what an image adds to the sums of `fingerprints`: {setting: (H, W, 3)} and its weights (H, W, 3)."""
     share = image / 255
     terms = {setting: noise * share for setting, noise in noise_residuals(image, settings)}
-    # Bright pixels carry more of it, saturated ones none.
+    # Bright pixels carry more of the fingerprint, saturated ones none.
     return terms, (_INTENSITY[image] * _unsaturated(image)) ** 2
 
 
 def _called_fake(image, stacks):
-    """Return bool (settings,): where an image correlates most with a generator; stacks: {setting: fingerprints}."""
+    """Return bool (settings,): whether an image correlates most with a generator; stacks: {setting: fingerprints}."""
     noise = residuals(image, list(stacks))
     found = [correlation(noise[setting][None], stack)[0] for setting, stack in stacks.items()]
     return np.array([max(generators) > photographs for photographs, *generators in found])
@@ -199,7 +202,7 @@ def _least_energy(x):
 
 
 def _noise_part(x, energy, variance):
-    """Wiener filter: keep the noise, of a variance, of x with its `_least_energy`."""
+    """Return the noise in x by a Wiener filter; energy: `_least_energy` of x; variance: of the noise."""
     image = np.maximum(energy - variance, 0)
     whole = image + variance
     return x * np.divide(variance, whole, out=np.zeros_like(whole), where=whole > 0)
@@ -208,7 +211,7 @@ def _noise_part(x, energy, variance):
 def _clean(grey):
     """Remove what a sensor's colour filter leaves (row and column means of each 2x2 phase) and compression's peaks."""
     grey = grey.copy()
-    for phase in (grey[y::2, x::2] for y in range(2) for x in range(2)):  # views: the means are taken out of `grey`
+    for phase in (grey[y::2, x::2] for y in range(2) for x in range(2)):  # views, so `grey` itself is changed
         phase -= phase.mean()
         phase -= phase.mean(1, keepdims=True) + phase.mean(0, keepdims=True)
     spectrum = np.fft.fft2(grey)
@@ -226,7 +229,7 @@ _INTENSITY = _intensity(np.arange(256.0))
 
 
 def _unsaturated(image):
-    """Return False where a channel is at its greatest value, above 250, and a neighbour has the same: (H, W, C)."""
+    """Return bool (H, W, C), False where a channel has its greatest value, above 250, and so has a neighbour."""
     greatest = image.max((0, 1))
     equal = [image == np.roll(image, shift, axis) for axis in (0, 1) for shift in (1, -1)]
     return ~(np.any(equal, 0) & (image == greatest) & (greatest > SATURATED))

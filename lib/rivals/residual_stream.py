@@ -1,4 +1,4 @@
-"""PEL with a third stream, beyond the paper: what a median filter takes out of the pixels, the noise of Eq. 2."""
+"""PEL with a third stream, beyond the paper: the noise of Eq. 2, which a median filter takes out of the pixels."""
 
 import torch
 
@@ -10,7 +10,7 @@ from lib.pel.network import PEL, STREAMS, loss, options
 class ThreeStreams(PEL):
     """PEL with the streams "rgb", "freq" and "residual", or some of them; the other arguments are those of PEL.
 
-    The residual, rgb - median(rgb) over 3x3 pixels, has deviation 1 over the training images.
+    The residual, rgb - median(rgb) over 3x3 pixels, is scaled to deviation 1 over the training images.
     """
 
     known = (*STREAMS, "residual")

@@ -1,7 +1,7 @@
-"""SBI: a network that never sees a fake. It learns real faces from the same faces blended with themselves.
+"""SBI: a network that never sees a fake, but learns to tell real faces from faces that are blended with themselves.
 
 Shiohara and Yamasaki, "Detecting Deepfakes with Self-Blended Images", CVPR 2022. One copy of a face gets other colours
-and another sharpness, is moved a little, and is pasted back through a soft mask: what remains to be seen is the seam
+and another sharpness, is moved a little, and is pasted back through a soft mask: all that gives it away is the seam
 that every face swap has. The network and its budget are those of PEL's RGB stream.
 """
 
@@ -15,14 +15,14 @@ from lib.detectors import register
 from lib.pel.network import PEL, loss, rgb_options
 from lib.rivals.add_net import attention_mask
 
-REFERENCE = 256  # pixels: the side of the faces that the strengths below were given for
+REFERENCE = 256  # pixels: the side of a face for which the strengths below are given
 RATIOS = (0.25, 0.5, 0.75, 1, 1, 1)  # how much of the source is pasted, drawn from these
 
 
 class SelfBlended(Dataset):
     """The items of FaceImages with a self-blended real face in the place of each fake, drawn by (seed, epoch, index).
 
-    Landmarks are searched at first (lib.data.landmarks). Raises ValueError if no real face has any.
+    The landmarks are searched when it is made (lib.data.landmarks). Raises ValueError if no real face has any.
     """
 
     def __init__(self, images):
@@ -51,7 +51,7 @@ class SelfBlended(Dataset):
         which = rng.integers(len(self.reals))
         real, points = self.images[int(self.reals[which])], self.landmarks[which]
         if real["mirrored"]:
-            points = np.abs([1, 0] - points)[[1, 0, 2, 4, 3]]  # left stays left
+            points = np.abs([1, 0] - points)[[1, 0, 2, 4, 3]]  # the left eye is again the one on the left
         blended = changes.of_item(real, lambda pixels: self_blend(pixels, points, rng))
         return {**blended, "label": self.images.labels[index], "index": index}
 
@@ -59,8 +59,8 @@ class SelfBlended(Dataset):
 def self_blend(face, landmarks, rng):
     """Return a face, uint8 (size, size, 3), with a changed copy of itself pasted in; landmarks: as a row of `find`.
 
-    The paper's four steps: one of source and target is changed, the mask is bent, source and mask are moved, the mask
-    is softened and weakened. The mask is the face of ADD-Net's mask, of five landmarks in place of 81.
+    The paper's four steps: source or target is changed, the mask is bent, source and mask are moved, the mask is
+    softened and weakened. The mask is the face in ADD-Net's mask, from five landmarks in place of 81.
     """
     size = len(face)
     source, target = (face, altered(face, rng)) if rng.random() < 0.5 else (altered(face, rng), face)
@@ -76,7 +76,7 @@ def self_blend(face, landmarks, rng):
 
 @changes.grey_stays_grey
 def altered(face, rng):
-    """Return a face with other colours and another brightness and contrast, and then less or more sharp."""
+    """Return a face with other colours, brightness and contrast, and less or more sharpness."""
     pixels = face.astype(np.float32)
     pixels += rng.uniform(-20, 20, face.shape[2:]) * (rng.random() < 0.3)
     pixels = rng.uniform(0.9, 1.1) * pixels + 255 * rng.uniform(-0.1, 0.1)
@@ -88,7 +88,7 @@ def altered(face, rng):
 
 
 def bent(mask, rng, strength=50, sigma=7):
-    """Return a mask (size, size) bent by a smooth random field (Simard et al. 2003), of strengths for REFERENCE."""
+    """Return a mask (size, size) bent by a smooth random field (Simard et al. 2003); strengths are for REFERENCE."""
     size, ratio = len(mask), len(mask) / REFERENCE
     field = [strength * ratio * cv2.GaussianBlur(rng.uniform(-1, 1, mask.shape), (0, 0), sigma * ratio) for _ in "xy"]
     y, x = np.mgrid[:size, :size]
@@ -96,7 +96,7 @@ def bent(mask, rng, strength=50, sigma=7):
 
 
 def soft(mask, rng):
-    """Return a mask (size, size) that is smaller by one blur and fades by a second one, with values in [0, 1]."""
+    """Return a mask (size, size) in [0, 1] that a blur and a threshold shrink, and a second blur softens."""
     ratio = len(mask) / REFERENCE
     blur = lambda x, low, high: cv2.GaussianBlur(x, (0, 0), rng.uniform(low, high) * ratio)
     inner = (blur(mask, 1, 4) > 0.99).astype(np.float32)

@@ -17,7 +17,7 @@ from lib.rivals.prnu import Images, pixels, sample, spread
 
 
 def features(images):
-    """Return the 1D spectra, float64 (N, length), of a sequence of N images uint8 (S, S, 3), as grey ones of 8 bits."""
+    """Return the 1D spectra, float64 (N, length), of N images uint8 (S, S, 3), after conversion to 8-bit grey."""
     return np.stack(list(spread(lambda image: azimuthal_profile(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), images)))
 
 
@@ -25,7 +25,8 @@ class SpectrumSVM(Detector):
     """Decide by one hyperplane: rgb (N, 3, size, size) in [0, 1] -> distance (N,) in margins, positive = fake.
 
     The score, the logistic function of the distance, is no probability. What scikit-learn finds is kept in buffers.
-    learns_from: number of images of each source that `learn` takes, 0: all. Twice as many take four times as long.
+    learns_from: number of images of each source from which `learn` learns, 0: all. Twice as many take four times as
+    long.
     """
 
     def __init__(self, size, learns_from=0):
@@ -37,7 +38,7 @@ class SpectrumSVM(Detector):
         self.register_buffer("bias", torch.zeros((), dtype=torch.float64))
 
     def learn(self, learn_items, learn_table, check_items, check_table):
-        """Learn from the images of a table, of many a sample that is always the same; no option changes."""
+        """Learn from the images of a table, or from a `sample` of them; no option changes, so it returns {}."""
         rows = sample(learn_table, self.learns_from)
         self.fit(features(Images(learn_items, rows)), learn_table["label"].to_numpy()[rows])
         return {}

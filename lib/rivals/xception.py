@@ -11,7 +11,7 @@ from lib.detectors import Detector, check_rgb, register
 class Xception(Detector):
     """Xception as a detector: rgb float (N, 3, H, W) in [0, 1] -> logits (N,), high = fake; 299 pixels in the paper.
 
-    pretrained, width: as in Trunk, which also says what is raised.
+    pretrained, width and errors: as in Trunk.
     """
 
     def __init__(self, pretrained=True, width=1.0, drop_rate=0.0):

@@ -22,8 +22,9 @@ def file(name):
 def save(model, path, config):
     """Write the weights of `model` and `config` (a dict that JSON can hold) to a safetensors file.
 
-    Parameters are rounded to 16 bits, in `model`, too: whoever loads the file gets the very scores that `model` gives.
-    Statistics are not: the mean of a frequency may be hundreds of times its deviation.
+    Parameters are rounded to 16 bits (unless one would overflow), also in `model` itself, so that whoever loads the
+    file gets exactly the scores of `model`. Buffers are not rounded, because the mean of a frequency may be hundreds of
+    times its deviation.
     """
     learned, state = dict(model.named_parameters()), {}
     for key, value in model.state_dict().items():

@@ -10,5 +10,5 @@ def device():
 
 
 def seed_everything(seed, *more):
-    """Seed PyTorch from whole numbers such as (seed, epoch, rank): other numbers give an unrelated random stream."""
+    """Seed PyTorch from whole numbers such as (seed, epoch, rank); other numbers give an unrelated random stream."""
     torch.manual_seed(int(np.random.SeedSequence([seed, *more]).generate_state(1, np.uint64)[0] >> 1))

@@ -25,7 +25,8 @@ from lib.training.device import device, seed_everything
 def learning_rate_factor(epoch, epochs, warmup_epochs=0, decay=0.1, decay_at=()):
     """Return the learning rate at `epoch` (a float: 1.5 is half-way through the second) relative to its peak.
 
-    It rises linearly over `warmup_epochs` and is multiplied by `decay` at each of the fractions `decay_at` of the run.
+    It rises linearly over `warmup_epochs`, and is multiplied by `decay` after each of the fractions `decay_at` of
+    `epochs`.
     """
     rise = min(1.0, (epoch + 1e-9) / warmup_epochs) if warmup_epochs else 1.0
     return rise * decay ** sum(epoch >= fraction * epochs for fraction in decay_at)
@@ -189,7 +190,7 @@ def fit(
 
 
 def lower_precision(device):
-    """Return the context of a loss: bfloat16 where a GPU has it, but for what lib.ops.precision keeps in float32."""
+    """Return the autocast context of a loss: bfloat16 on a GPU that supports it, else none (see lib.ops.precision)."""
     supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=supported)
 

@@ -1,4 +1,4 @@
-"""The processes of torchrun, on one machine or several, that train one network: what they need of each other."""
+"""What the processes of torchrun need that train one network together, on one machine or several."""
 
 import datetime
 import secrets
@@ -9,20 +9,20 @@ import torch
 
 from lib import paths
 
-PATIENCE = datetime.timedelta(days=7)  # that processes wait for the first one, which cuts faces and validates alone
+PATIENCE = datetime.timedelta(days=7)  # how long processes wait for the first, which alone cuts faces and validates
 SEEN_WITHIN = 60  # seconds until all machines see a file that one of them has written
 
 
 def accelerator(name, batch_size):
     """Return the accelerate.Accelerator of the training `name`, for all processes that have been started.
 
-    Raises ValueError in one line where they cannot share a batch equally, RuntimeError where their outputs do not lie
-    on one disk.
+    Raises ValueError in one line if they cannot share a batch equally, RuntimeError if their outputs are not on one
+    disk.
     """
     cpu, waiting = not torch.cuda.is_available(), accelerate.InitProcessGroupKwargs(timeout=PATIENCE)
     found = accelerate.Accelerator(
         cpu=cpu,
-        mixed_precision="no",  # accelerate would leave its autocast in the network: other scores than from disk
+        mixed_precision="no",  # accelerate's autocast would stay in the network and change its scores
         dataloader_config=accelerate.DataLoaderConfiguration(split_batches=True, even_batches=False),
         kwargs_handlers=[waiting],
     )
@@ -36,7 +36,7 @@ def accelerator(name, batch_size):
 
 
 def _share_a_disk(accelerator):
-    """Raise RuntimeError where a process does not see what the first one writes: it could neither resume nor end."""
+    """Raise RuntimeError if a process does not see what the first one writes: it could neither resume nor end."""
     file, word = paths.UNFINISHED / "seen_by_all", [secrets.token_hex(8)]
     accelerate.utils.broadcast_object_list(word)
     if accelerator.is_main_process:

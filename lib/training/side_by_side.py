@@ -1,7 +1,7 @@
 """Independent trainings, several at a time, each in its own process with few threads.
 
 A small network cannot use two cores fully, and its two threads wait for each other as soon as another program runs.
-One network for each core avoids both, and the results do not depend on the number of cores.
+With one network for each core neither happens, and the results do not depend on the number of cores.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ def side_by_side(work, jobs, desc="trainings", threads=1):
     """Return [work(job) for each job], in order; the jobs run side by side, in processes of `threads` threads each.
 
     The number of cores limits how many jobs run at a time. threads 0: the jobs run in this process, one after the
-    other, with all threads, as a training at the paper's scale needs. On a GPU this is always so, and also under
-    torchrun, where all processes work on one job. A bar shows how many jobs are finished, and the epoch of those that
-    run. Raises RuntimeError in one line if a process was killed.
+    other, with all threads, as a training at the paper's scale needs. With a GPU, or under torchrun, where all
+    processes work on one job, they always run like that. A bar shows how many jobs are finished, and the epochs of
+    those that run. Raises RuntimeError in one line if a process was killed.
     """
     jobs = list(jobs)
     if not threads or torch.cuda.is_available() or "WORLD_SIZE" in os.environ:

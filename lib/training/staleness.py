@@ -1,4 +1,4 @@
-"""One answer to "must this be made again?": a key of all that a result depends on, kept with the result.
+"""Whether something must be made again: a key of all that a result depends on is kept with the result.
 
 The code that trains or scores states what its result depends on: settings, images, and the modules of `lib` that
 compute it. A module counts with its source and with all that it imports from `lib`, without comments and docstrings,
@@ -20,11 +20,11 @@ from lib import paths
 ROOT = paths.ROOT  # the folder that contains the package lib
 NO_RESULT = ("lib.paths", "lib.params", "lib.sections", "lib.preflight", "lib.data.jobs",
              "lib.training.staleness", "lib.training.checkpoints")  # fmt: skip
-"""Modules that change no number: where files are, what is kept, who works. Settings count by their values."""
+"""Modules that change no number: where files are, what is kept, who does the work. Settings count by their values."""
 
 
 def key(**what):
-    """Return a hash of anything that JSON can hold; `code=(module, ...)` counts by the sources of these modules."""
+    """Return a hash of anything that JSON can hold; of `code`, names of modules, their sources are hashed."""
     what["code"] = code(*what.get("code", ()))
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -38,7 +38,7 @@ def code(*modules):
 
 
 def sources(*modules):
-    """Return the files of modules of `lib`, of all that they import from it, and the C++ files beside them; sorted.
+    """Return the files of modules of `lib`, of all that they import from it, and of C++ files beside them, sorted.
 
     The __init__.py of a package is included only if a name that it defines is imported, not for one of its modules.
     Raises ValueError for a module that does not exist.
@@ -75,9 +75,9 @@ def images(table):
 
 
 def fingerprint(path):
-    """Return [size, checksum of both ends] of a file: this notices a changed file without reading all of it.
+    """Return [size, checksum of both ends] of a file, by which a change is noticed without reading all of it.
 
-    The checksum is not a CRC: a PNG contains its own CRC, and then the CRC of all PNGs of one length is the same.
+    The checksum is not a CRC, because a PNG contains its own CRC, which makes the CRC of all PNGs of one length equal.
     """
     state = os.stat(path)
     return list(_fingerprint(str(path), state.st_size, state.st_mtime_ns))

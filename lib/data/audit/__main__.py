@@ -1,4 +1,4 @@
-"""`python -m lib.data.audit NAME PATH`: is a data set whole, and do its splits keep people and sources apart?"""
+"""`python -m lib.data.audit NAME PATH`: whether a data set is whole and its splits keep people and sources apart."""
 
 import argparse
 import os
@@ -52,10 +52,10 @@ FOLDERS = {  # that a layout needs, relative to its root; {}: the compression
 
 
 def check(name, path, compression="c23"):
-    """Return what there is to say on the data set at `path` in the layout `name`, and what is wrong: lists of lines.
+    """Return two lists of lines about the data set at `path` in the layout `name`: what is there, and what is wrong.
 
-    Wrong are: no folder, a folder that the layout needs and the disk lacks, a file that does not fit the layout, a
-    person or source video in two splits, the same file in two splits. Listed videos that are missing are only told.
+    Wrong are: a missing root, a missing folder that the layout needs, a file that does not fit the layout, a person or
+    source video in two splits, the same file in two splits. Missing videos of the official lists are only reported.
     """
     lines, wrong, root = [f"{name} at {paths.show(path)}"], [], paths.resolve(path)
     if not root.is_dir():
@@ -141,7 +141,7 @@ def _leaks(table):
 
 
 def main(arguments=None):
-    """Run the command; returns 0, or 1 where a folder is missing or a split leaks."""
+    """Run the command; returns 0, or 1 if anything is wrong."""
     about = "Say what is there of a data set, what is missing and whether its splits leak."
     parser = argparse.ArgumentParser(prog="python -m lib.data.audit", description=about)
     parser.add_argument("name", choices=LAYOUTS, metavar="NAME", help=", ".join(LAYOUTS))

@@ -1,4 +1,4 @@
-"""Does anything but the forgery separate real from fake? What a detector could cheat with, measured."""
+"""What a detector could cheat with: how well file size, brightness and the like separate real from fake."""
 
 import os
 
@@ -33,6 +33,6 @@ def measure(table):
 def separation(labels, measures):
     """Return the AUC with which each column of `measures` alone separates fake (1) from real (0): a Series.
 
-    0.5 says nothing about the label; ALLOWED is what a clean data set keeps to.
+    A measure with an AUC of 0.5 says nothing about the label; in a clean data set all of them lie within ALLOWED.
     """
     return measures.apply(lambda values: roc_auc_score(labels, values))

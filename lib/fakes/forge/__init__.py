@@ -1,1 +1,1 @@
-"""The bundled forgeries: four methods, each the real thing in small. `python -m lib.fakes.forge` makes them all."""
+"""The bundled forgeries: small versions of four known methods, all made by `python -m lib.fakes.forge`."""

@@ -1,4 +1,4 @@
-"""Deepfakes in small: one encoder for all people, one decoder for each; to forge, decode with another's decoder.
+"""Deepfakes in small: one encoder for all people, a decoder for each; to forge, decode with another person's decoder.
 
 Source: the method of the "faceswap" tool that FaceForensics++ (Roessler et al., 2019, section 3) calls DeepFakes.
 """
@@ -19,9 +19,9 @@ LATENTS, CODES = 128, 48  # numbers that describe a face; channels of the 8x8 co
 
 
 def learn(parameters, draw, steps, description, **options):
-    """Train `parameters` until the images of `draw()`, a pair (drawn, wanted) of (..., H, W), agree.
+    """Train `parameters` for `steps` steps, so that both images of `draw()`, (drawn, wanted) of (..., H, W), agree.
 
-    options: of AdamW, beside its learning rate.
+    options: further ones of AdamW.
     """
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, **options)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
@@ -29,7 +29,7 @@ def learn(parameters, draw, steps, description, **options):
     for _ in bar:
         drawn, wanted = draw()
         l1 = F.l1_loss(drawn, wanted)
-        # the differences between neighbours count as well: L1 alone settles for a blur
+        # Differences between neighbouring pixels count as well, because L1 alone accepts a blurred image.
         edges = sum(F.l1_loss(drawn.diff(dim=axis), wanted.diff(dim=axis)) for axis in (-2, -1))
         optimizer.zero_grad()
         (l1 + edges).backward()
@@ -62,7 +62,7 @@ class DeepFakes(nn.Module):
         self.encoder = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(96 * 16, LATENTS))
         codes = nn.Unflatten(1, (CODES, 8, 8))
         self.unfolding = nn.Sequential(nn.Linear(LATENTS, CODES * 64), codes, nn.LeakyReLU(0.1))
-        self.architecture = [decoder().to("meta")]  # in a list, so that its weights do not count as the module's
+        self.architecture = [decoder().to("meta")]  # in a list, so that PyTorch does not register its weights
         self.adopt([decoder()] * n_people)
 
     def adopt(self, decoders):
@@ -82,7 +82,7 @@ class DeepFakes(nn.Module):
 
 
 def network_faces(faces):
-    """Return Faces as the networks see them: aligned, all of one contrast; float32 tensor (n, 1, 64, 64) in [0, 1]."""
+    """Return Faces as the networks see them, aligned and of equal contrast: float32 (n, 1, 64, 64) in [0, 1]."""
     even = []
     for aligned in (face.aligned(SIZE) for face in faces):
         mean, spread = scene.moments(aligned, scene.face_mask(SIZE))
@@ -91,9 +91,9 @@ def network_faces(faces):
 
 
 def distort(faces, generator):
-    """Warp faces (N, 1, 64, 64) by a smooth random field, so that the encoder must learn what a face is, not copy it.
+    """Warp faces (N, 1, 64, 64) by a smooth random field, so that the encoder cannot just copy a face.
 
-    The 5x5 points that carry the field shift by 0.035 of half the side (standard deviation).
+    The field is interpolated between 5x5 points, which shift by 0.035 of half the side (standard deviation).
     """
     n = len(faces)
     identity = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), faces.shape, align_corners=False)
@@ -103,7 +103,7 @@ def distort(faces, generator):
 
 
 def train(people, seed=0, shared_steps=SHARED_STEPS, personal_steps=PERSONAL_STEPS):
-    """Train the networks on {person: ten Faces}: first one decoder for all, then from its weights one a person."""
+    """Train the networks on {person: ten Faces}: first one decoder for all people, then, from its weights, one each."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     faces = torch.stack([network_faces(p) for p in people.values()])  # (people, photos, 1, 64, 64)
@@ -145,7 +145,7 @@ def swap(model, targets, sources, source):
 
 
 def forge(model, targets, sources, source):
-    """Forge the target's Faces with the decoder of person `source` (an index): scenes and masks as of `make.forge`."""
+    """Forge the target's Faces with the decoder of person `source` (an index): scenes and masks as in `make.forge`."""
     mask = scene.face_mask(2 * SIZE)
     forged = []
     for face, swapped in zip(targets, swap(model, targets, sources, source), strict=True):

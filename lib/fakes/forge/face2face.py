@@ -12,7 +12,7 @@ import numpy as np
 from lib.fakes.forge import scene
 
 SIZE = 160  # side of the aligned faces, in pixels
-REACH = 0.05  # how far the strongest tenth of the region moves, as a share of the side
+REACH = 0.05  # how far the fastest tenth of the region moves, as a share of the side
 
 
 def expression_mask():
@@ -36,7 +36,7 @@ def expression_flow(neutral, expressive):
 
 
 def driving_pair(faces):
-    """Return the two of a person's Faces between which the flow of the expression explains the largest change."""
+    """Return those two of a person's Faces between which the flow of the expression explains the largest change."""
     mask = expression_mask()
 
     def explained(pair):
@@ -55,15 +55,15 @@ def carry_over(aligned, flow):
 
 
 def amplify(flow):
-    """Scale a flow so that the strongest tenth of the region moves by REACH of the side, at most three times as far."""
+    """Scale a flow, by 3 at most, so that the fastest tenth of the region moves by REACH of the side."""
     strength = np.percentile(np.linalg.norm(flow, axis=2)[expression_mask() > 0.5], 90)
     return flow * min(3, REACH * SIZE / strength)
 
 
 def forge(targets, sources):
-    """Forge the target's Faces with an expression of the source, one frame there, the next one back.
+    """Forge the target's Faces with an expression of the source, forwards and backwards by turns.
 
-    Returns scenes and masks as of `make.forge`.
+    Returns scenes and masks as in `make.forge`.
     """
     flow = amplify(expression_flow(*(face.aligned(SIZE) for face in driving_pair(sources))))
     bent = [carry_over(face.aligned(SIZE), flow * (-1) ** index) for index, face in enumerate(targets)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.fakes.forge import scene
 
-FEATHER = 0.03  # of the mask's edge: like its model, and unlike the learned forgeries, it leaves a seam
+FEATHER = 0.03  # width of the mask's edge: like the original program, and unlike learned forgeries, it leaves a seam
 
 
 def lay_over(face, source):
@@ -23,7 +23,7 @@ def mask_in_scene(face):
 
 
 def forge(targets, sources):
-    """Forge the target's Faces with the faces of the source's most similar poses: scenes, masks as of `make.forge`."""
+    """Forge the target's Faces with the faces of the source's most similar poses: scenes, masks as in `make.forge`."""
     masks = [mask_in_scene(face) for face in targets]
     forged = []
     for face, mask in zip(targets, masks, strict=True):

@@ -18,9 +18,9 @@ ROOT = paths.DATA / "FaceForensics++"
 WEIGHTS = paths.DATA / "forge"  # of the two learned forgeries
 COMPRESSIONS = {"c23": 23, "c40": 40}  # constant rate factors of libx264
 FRAMES_PER_PHOTO, FPS = 4, 10
-# Side of a frame. A multiple of 32: at 240 pixels libx264 (its macroblock tree on AVX-512) gives other bytes every run.
+# Side of a frame. A multiple of 32: at 240 pixels the bytes of libx264 (macroblock tree, AVX-512) differ in each run.
 SIDE = 256
-CHANGED = 0.1  # share of the forgery in a pixel from which on the mask counts it as changed
+CHANGED = 0.1  # from this share of the forgery on, the mask counts a pixel as changed
 
 
 def film(scenes, seed):
@@ -49,7 +49,7 @@ def _train(job):
 def network(name):
     """Return the trained "deepfakes" (encoder, 40 decoders) or "neural_textures" (mouth renderer) network.
 
-    Raises FileNotFoundError where its weights are missing.
+    Raises FileNotFoundError if its weights are missing.
     """
     remedy = "run `dvc pull` (or train it: python -m lib.fakes.forge)"
     build = {"deepfakes": partial(deepfakes.DeepFakes, orl.PEOPLE), "neural_textures": neural_textures.MouthRenderer}
@@ -98,11 +98,11 @@ def _encode(files, frames):
 
 
 def make(workers=2):
-    """Build the whole set. What is there already is kept: a second call goes on where one stopped.
+    """Build the whole set. What exists already is kept, so a second call goes on where the first one stopped.
 
     workers: processes; the frames do not depend on their number.
     """
-    torch.set_num_threads(1)  # which adds up in the same order everywhere
+    torch.set_num_threads(1)  # one thread adds up in the same order on every machine
     for split, pairs in orl.SPLITS.items():
         text = f"{json.dumps(pairs)}\n"
         paths.replace(ROOT / "splits" / f"{split}.json", lambda file, text=text: file.write_text(text))

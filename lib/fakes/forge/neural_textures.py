@@ -1,7 +1,7 @@
 """NeuralTextures in small: a U-Net renders the mouth anew from the rest of the face and a coarse, driving mouth.
 
 Source: Thies et al., "Deferred Neural Rendering" (2019), as FaceForensics++ uses it: only the mouth region changes.
-Theirs learns a texture a person; ours is one network for all people, which the driving mouth tells what to draw.
+Theirs learns one texture for each person; ours is one network for all people, and the driving mouth says what to draw.
 """
 
 import numpy as np
@@ -71,7 +71,7 @@ def train(people, seed=0, steps=STEPS):
 
     def draw():
         patch = patches[torch.randperm(len(patches), generator=generator)[:BATCH]]
-        # at forging time the driving mouth is another person's: neither its light nor its place is exactly right
+        # At forging time the driving mouth is another person's: its light and its place are never exactly right.
         gain = 1 + 0.1 * torch.randn(len(patch), 1, 1, 1, generator=generator)
         shift = F.affine_grid(torch.eye(2, 3).repeat(len(patch), 1, 1), patch.shape, align_corners=False)
         shift = shift + 0.04 * torch.randn(len(patch), 1, 1, 2, generator=generator)
@@ -97,7 +97,7 @@ def render(model, targets, sources):
 
 
 def forge(model, targets, sources):
-    """Forge the targets' Faces with the mouths of the sources' most similar poses: scenes, masks as of `make.forge`."""
+    """Forge the targets' Faces with the mouths of the sources' most similar poses: scenes, masks as in `make.forge`."""
     driving = [scene.most_similar(face, sources) for face in targets]
     aligned = np.zeros((1 + len(targets), FACE, FACE), np.float32)
     aligned[:, ROWS, COLUMNS] = [mouth_mask(), *render(model, targets, driving)]

@@ -8,7 +8,7 @@ Both keep the generator's own loss and add one of its spectrum:
 - A, spectral adversarial training: a second, linear discriminator of these profiles. Jung and Keuper, "Spectral
   Distribution Aware Image Generation" (AAAI 2021).
 
-Only the generators' weights are bundled: a new discriminator learns first, alone.
+Only the generators' weights are bundled, so a new discriminator first learns alone.
 """
 
 import copy
@@ -31,11 +31,12 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 class Profile(nn.Module):
-    """The azimuthal profile (N, rings) of images (N, C, S, S) in [-1, 1], made grey; photographs have 0 to 1.
+    """The azimuthal profile (N, rings) of images (N, C, S, S) in [-1, 1], made grey, on the scale of photographs.
 
-    real: images (M, C, S, S); their mean profile goes from 0 to 1 and is `target`. The released codes scale each
-    profile by its own least and greatest value, which hides an excess at the ends, where generators have theirs. Images
-    are rounded to 8 bits first: where faces have no power, the rounding is all there is. Gradients ignore the rounding.
+    real: photographs (M, C, S, S); the scale is such that their mean profile, `target`, goes from 0 to 1. The released
+    codes scale each profile by its own least and greatest value, which hides an excess at the ends of the profile, just
+    where generators have it. Images are rounded to 8 bits first, because at frequencies where faces have no power the
+    rounding is all that is left. Gradients ignore the rounding.
     """
 
     def __init__(self, real, centre):
@@ -69,7 +70,7 @@ class SpectralDiscriminator(nn.Module):
 
 def spectral_loss(profile, fake):
     """Return the cross-entropy of the profiles of images (N, C, S, S) with that of photographs, a Profile's target."""
-    # At 0 and 1, where cross-entropy has no gradient of any use, an image may go on: it is held a little inside.
+    # Values are clamped a little inside (0, 1): at 0 and 1 the gradient of the cross-entropy is of no use.
     inside = profile(fake).clamp(0.001, 0.999)
     return F.binary_cross_entropy(inside, profile.target.clamp(0.001, 0.999).expand_as(inside))
 
@@ -77,8 +78,8 @@ def spectral_loss(profile, fake):
 class Finetuning(Training):
     """A Training, at full size from the start, that adds a spectral loss, R or A, to the generator's.
 
-    settings, generators: the sections `finetuning` and, for the penalties, `generators`; weights: folder of the trained
-    generators, whose sizes count.
+    settings: the section `finetuning`; generators: the section `generators`, for the penalties; weights: folder of the
+    trained generators, which decide the sizes.
     """
 
     def __init__(self, name, kind, settings, generators, seed, device="cpu", weights=gan_images.WEIGHTS):
@@ -133,7 +134,7 @@ class Finetuning(Training):
     def step(self):
         """Take one step; every `report_every` images, keep the averaged generator if its spectrum is the best so far.
 
-        Both losses swing: the last generator is seldom the one that comes closest to the photographs.
+        Both losses oscillate: the last generator is seldom the one that comes closest to the photographs.
         """
         losses = super().step()
         if self.seen % self.settings.report_every < self.settings.batch_size or self.seen >= self.total:
@@ -151,10 +152,10 @@ class Finetuning(Training):
 
 
 def finetune(name, kind, settings, generators, seed, folder, to=WEIGHTS, weights=gan_images.WEIGHTS):
-    """Go on training generator `name` with +R or +A, or go on where `folder` stopped: (generator, report).
+    """Train generator `name` further with +R or +A, from the state in `folder` on if there is one: (generator, report).
 
-    settings, generators, weights: as of Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
-    "gap_after" in decibel, as of Finetuning.gap, and "images" seen. Raises FileNotFoundError for missing weights,
+    settings, generators, weights: as in Finetuning. Writes `to`/NAME_KIND.safetensors. report: "gap_before" and
+    "gap_after" in decibel, as in Finetuning.gap, and "images" seen. Raises FileNotFoundError for missing weights,
     ValueError for another kind or a `folder` with other settings.
     """
     training = Finetuning(name, kind, settings, generators, seed, device(), weights)

@@ -1,8 +1,8 @@
 """Data sets of photographs beside faces that trained generators draw, in the layout CelebA-HQ.
 
-A generator draws ten times the faces that are kept. For each photograph the one is kept that comes closest in file size
-and in brightness, so that neither gives the label away: this makes the set harder and changes no pixel. The name of a
-generated face is the seed it was drawn from.
+A generator draws ten times as many faces as are kept. For each photograph the face is kept that comes closest in file
+size and in brightness, so that neither gives the label away: this makes the set harder and changes no pixel. A
+generated face is named after the seed it was drawn from.
 """
 
 import functools
@@ -32,25 +32,25 @@ WEIGHTS = paths.DATA / "generators"
 
 
 def load_generator(name, folder=WEIGHTS):
-    """Return the trained generator NAME.safetensors of a folder; raises FileNotFoundError where it is missing."""
+    """Return the trained generator NAME.safetensors of a folder; raises FileNotFoundError if it is missing."""
     sizes = lambda config: (config["latent"], config["widths"], config.get("channels", 1))
     make = lambda config: build(config.get("architecture", name), *sizes(config))
     return on_disk.load(folder / f"{name}.safetensors", "run `dvc pull` or notebook 12", make)
 
 
 def draw(generator, seeds, **options):
-    """Draw one image a seed: uint8 (len(seeds), H, W), of a generator in colour (len(seeds), H, W, 3)."""
+    """Draw one image a seed: uint8 (len(seeds), H, W), or (len(seeds), H, W, 3) if the generator draws in colour."""
     return np.stack(list(stream(generator, seeds, **options)))
 
 
 def stream(generator, seeds, **options):
-    """Yield one image a seed, each of which depends on its own seed alone; options: of `sample`."""
+    """Yield one image for each seed, which depends on that seed alone; options: of `sample`."""
     for seed in tqdm(seeds, desc=type(generator).__name__, unit="image", leave=False, delay=5):
         yield to_uint8(generator.sample(1, torch.Generator().manual_seed(int(seed)), **options))[0]
 
 
 def write_draws(folder, generator, seeds, quality=0, **options):
-    """Write one image a seed to `folder`/SEED.png, or .jpg of a `quality`: saved as the photographs beside them are."""
+    """Write one image a seed to `folder`/SEED.png, or with a `quality` to .jpg, as the photographs beside them are."""
     for seed, picture in zip(seeds, stream(generator, seeds, **options), strict=True):
         kind = {"format": "JPEG", "quality": quality} if quality else {"format": "PNG"}
         file, drawn = folder / f"{seed:06d}.{'jpg' if quality else 'png'}", Image.fromarray(picture)
@@ -77,7 +77,7 @@ def alike(candidates, wanted):
 
 
 def deviations(looks):
-    """Return the standard deviations (k,) of `looks` (n, k), by which to divide: where all are equal, nearly 0."""
+    """Return the standard deviations (k,) of `looks` (n, k), at least 1e-6, so that one can divide by them."""
     return np.maximum(looks.std(0), 1e-6)
 
 
@@ -86,7 +86,7 @@ def make(folder, weights=WEIGHTS, factor=10, seed=0, sources=SOURCES, real="Cele
     """Write photographs and generated faces to `folder` in the layout CelebA-HQ; what lies there is replaced.
 
     weights: folder of the trained generators. factor: faces drawn for each one that is kept. sources: {folder of the
-    fakes: (name of the weights, options of `sample`)}; real, people, split, own: as of `beside`. A generated face gets
+    fakes: (name of the weights, options of `sample`)}; real, people, split, own: as in `beside`. A generated face gets
     the split of the photograph it was chosen for. 8-bit PNG, of the size that the generators draw.
     Raises FileNotFoundError for missing weights, ValueError for generators of different sizes or colours.
     """
@@ -112,8 +112,8 @@ def _chosen(generators, sources, factor, seed, real):
 def beside(source, size, channels, people, split=None, own=None):
     """Return the photographs that fakes of a size stand beside, as a list of entries of `write_set`.
 
-    own: a folder of pictures, all listed in `split`; None: those of the people of some splits of ORL, all listed in
-    `split`, or in None each in that of its person. Raises ValueError where those of ORL are too small, or grey.
+    own: a folder of pictures; None: those of ORL, of the people of these splits. split: the one that lists all of them;
+    None: each is listed in the split of its person. Raises ValueError if those of ORL are too small, or grey.
     """
     if own:
         folder = photographs.Folder(own, size, channels)

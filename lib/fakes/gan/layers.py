@@ -52,7 +52,7 @@ def pixel_norm(x):
 def minibatch_stddev(x, group=4):
     """Append one channel: the mean standard deviation within groups of `group` images. Section 3.
 
-    x: (N, C, H, W) -> (N, C + 1, H, W). A batch that `group` does not divide is one single group.
+    x: (N, C, H, W) -> (N, C + 1, H, W). If N is not a multiple of `group`, the whole batch is one group.
     """
     n, _, height, width = x.shape
     group = group if n % group == 0 else n
@@ -66,7 +66,7 @@ def normal(shape, like, generator=None):
 
 
 def side(levels):
-    """Return the side of an image that has so many sizes: 4 pixels, 8, 16, ..."""
+    """Return the side in pixels of the last of so many sizes: 4, 8, 16, ..."""
     return 4 * 2 ** (levels - 1)
 
 
@@ -132,7 +132,7 @@ class Discriminator(nn.Module):
         )
 
     def features(self, images, growth):
-        """Return what is left of images at 4 pixels: (N, widths[0], 4, 4)."""
+        """Return the features of images after all blocks, at 4 pixels: (N, widths[0], 4, 4)."""
         level, weight = level_and_fade(growth, len(self.from_image))
         x = F.leaky_relu(self.from_image[level](images), 0.2)
         for at in range(level, 0, -1):

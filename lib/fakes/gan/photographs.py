@@ -10,15 +10,15 @@ from lib import paths
 from lib.data import image
 from lib.fakes import orl
 
-BUNDLED = 128  # pixels: the bundled photographs, 92 wide, are enlarged no further
-THREADS = 8  # that read a folder
+BUNDLED = 128  # pixels: the bundled photographs, which are 92 wide, are not enlarged beyond this
+THREADS = 8  # so many read a folder
 
 
 def of(settings, size, splits=("train",)):
     """Return the photographs to learn from as a tensor (N, C, size, size) in [-1, 1], or a Folder, which acts as one.
 
     settings: a section with photographs (a folder, or "" for those of ORL) and colour; splits: of the people of ORL.
-    Raises ValueError where the bundled photographs cannot serve, FileNotFoundError for a missing or empty folder.
+    Raises ValueError if the bundled photographs are too small or grey, FileNotFoundError for a missing or empty folder.
     """
     if settings.photographs:
         return Folder(settings.photographs, size, 3 if settings.colour else 1)
@@ -26,7 +26,7 @@ def of(settings, size, splits=("train",)):
 
 
 def bundled(size, colour, splits):
-    """Return `orl.photographs_of` the splits; ValueError where images of this size, or in colour, need other ones."""
+    """Return `orl.photographs_of` the splits; raises ValueError if they are too small for `size`, or lack colour."""
     if size > BUNDLED or colour:
         wanted = f"{size} pixels{' in colour' if colour else ''}"
         raise ValueError(f"photographs: {wanted} need a folder of pictures; the bundled ones are small and grey")
@@ -36,9 +36,9 @@ def bundled(size, colour, splits):
 class Folder:
     """The pictures below a folder, each read when it is asked for: folder[indices] -> (n, channels, size, size).
 
-    Of each its central square, in [-1, 1]; one that is smaller than `size` raises ValueError that names it.
-    names: of each without suffix, the folders that it lies in before it; domains: the number (N,) of its folder, of all
-    these by name.
+    Each is cut to its central square, in [-1, 1]; one that is smaller than `size` raises ValueError that names it.
+    names: of each picture its folders and its name without suffix, joined by _; domains: (N,), the position of its
+    folder among all folders, sorted by name.
     """
 
     def __init__(self, root, size, channels):

@@ -4,9 +4,10 @@
 - FFHQ: fakes of a StyleGAN and a StyleGAN2 that learned from other people (Table 2);
 - StarGAN2: photographs with glasses put on or taken off (Fig. 6).
 
-No detector learns from a person in them. The photographs of FFHQ are of the validation people, all others of the test
-people: Table 2 is about other photographs, too. No face is drawn from a seed that data/CelebA-HQ has used: a finetuned
-generator draws almost the same face of the same seed. File size and brightness are matched as in `images`.
+No detector learns from a person in them. The photographs of FFHQ are of the validation people, because Table 2 is about
+other photographs, too; all others are of the test people. No face is drawn from a seed that data/CelebA-HQ has used,
+because a finetuned generator draws almost the same face from the same seed. File size and brightness are matched as in
+`images`.
 """
 
 from lib import paths
@@ -20,7 +21,7 @@ SETS = {
                              "StyleGAN2-1.0": ("stylegan2_others", {"psi": 1.0})}),
     "StarGAN2": ("CelebA-HQ", "test", {"StarGAN2": ("stargan2", {})}),
 }  # fmt: skip
-"""A set: the folder of its photographs, whose they are, {folder of fakes: (name of weights, options of `sample`)}."""
+"""{set: (folder of photographs, split of their people, {folder of fakes: (name of weights, options of `sample`)})}."""
 
 COMMANDS = {
     **{f"{name}_{kind}": f"finetune {name} {kind}" for name in ("progan", "stylegan") for kind in ("R", "A")},
@@ -53,8 +54,8 @@ def own_photographs(name, settings):
 def draw_all(names, settings, seed, out=GENERATED, weights=None):
     """Write the sets and yield a line for each: what was drawn, or which weights are missing and what makes them.
 
-    settings: the section `more_fakes`; weights: folder of the generators, `settings.weights` if None. Where that names
-    none, as at the paper's scale, nothing is drawn: the bundled generators draw small grey faces.
+    settings: the section `more_fakes`; weights: folder of the generators, `settings.weights` if None. If that is empty,
+    as at the paper's scale, nothing is drawn, because the bundled generators draw small grey faces.
     """
     weights = weights or (settings.weights and paths.resolve(settings.weights))
     if not weights:

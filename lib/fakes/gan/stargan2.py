@@ -1,8 +1,8 @@
-"""StarGAN v2: faces are not invented but translated. Choi et al., "StarGAN v2: Diverse Image Synthesis for Multiple
-Domains" (CVPR 2020), with narrower networks and without the face masks of its CelebA-HQ variant.
+"""StarGAN v2, which does not invent faces but translates them between domains: with and without glasses.
 
-A generator redraws a photograph in a style. The style holds the domain (with or without glasses) and all that varies
-within it; a mapping network makes a style from a latent vector, a style encoder from another photograph.
+Choi et al., "StarGAN v2: Diverse Image Synthesis for Multiple Domains" (CVPR 2020), with narrower networks and without
+the face masks of its CelebA-HQ variant. A generator redraws a photograph in a style. The style holds the domain and all
+that varies within it; a mapping network makes a style from a latent vector, a style encoder from another photograph.
 """
 
 import itertools
@@ -30,7 +30,7 @@ class AdaptiveNorm(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions and a short cut; `norm` makes the layer before each, `before` and `after` change the size.
+    """Two convolutions and a shortcut; `norm` makes the layer before each, `before` and `after` change the size.
 
     channels: of what comes in, between the convolutions and of what goes out.
     """
@@ -52,7 +52,7 @@ class ResBlock(nn.Module):
 class Generator(nn.Module):
     """Redraw images (N, channels, S, S) in [-1, 1] in styles (N, style); widths: channels at 4, 8, ... S pixels.
 
-    The image is shrunk to 16 pixels (4 at the least), where only what survives instance norm is left of its own style.
+    The image is shrunk to 16 pixels (8 or 4 if it is very small); instance norm removes its own style on the way.
     """
 
     def __init__(self, style, widths, channels=1):
@@ -127,7 +127,7 @@ class StarGAN2(nn.Module):
 
 
 def _of_domain(heads, x, domains):
-    """Apply to each row the head of its domain."""
+    """Apply the head of its domain to each row."""
     outputs = torch.stack([head(x) for head in heads], 1)
     return outputs[torch.arange(len(domains), device=x.device), domains]
 

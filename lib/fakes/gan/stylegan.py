@@ -70,11 +70,11 @@ class StyleGAN(nn.Module):
         self.layers = 2 * len(widths)  # that take a style
 
     def block(self, below, width):
-        """Make the layers of one size, of so many channels; `below` has those of the size below, None for the first."""
+        """Make the layers of one size, with `width` channels; below: channels of the size below, None for the first."""
         return nn.ModuleList([StyledLayer(below, width, self.latent), StyledLayer(width, width, self.latent)])
 
     def draw(self, width):
-        """Make the layer that draws an image of maps of so many channels."""
+        """Make the layer that turns maps of `width` channels into an image."""
         return EqualConv(width, self.channels, 1, gain=1.0)
 
     def synthesise(self, styles, growth=None, generator=None):

@@ -1,8 +1,8 @@
 """ProGAN, StyleGAN and StyleGAN2 learn to draw faces.
 
-The first two grow, StyleGAN2 has its full size from the start. The loss of all three is the one StyleGAN moved to,
-non-saturating logistic loss and R1: ProGAN's WGAN-GP needs more discriminator steps for the same faces. A few hundred
-photographs would be learned by heart, so the discriminator sees real and generated images through `augment`.
+The first two grow, StyleGAN2 has its full size from the start. The loss of all three is that of StyleGAN,
+non-saturating logistic loss and R1, because ProGAN's WGAN-GP needs more discriminator steps for the same faces. The
+discriminator would learn a few hundred photographs by heart, so it sees real and generated images through `augment`.
 """
 
 import bisect
@@ -36,7 +36,7 @@ def build(name, latent, widths, channels=1):
 
 
 def growth_at(seen, thousands, fade):
-    """Growth after `seen` images: level k lasts thousands[k] thousand images and is faded in over the first `fade`."""
+    """Return the growth after `seen` images: level k lasts thousands[k] thousand of them, faded in over `fade`."""
     ends = list(itertools.accumulate(1000 * t for t in thousands))
     level = bisect.bisect_right(ends[:-1], seen)
     if level == 0:
@@ -62,7 +62,7 @@ def augment(images):
 
 
 def flip(images):
-    """Mirror each of the images (N, C, S, S) or not, at random."""
+    """Mirror each of the images (N, C, S, S) with probability 1/2."""
     return torch.where(torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5, images.flip(3), images)
 
 
@@ -94,7 +94,7 @@ def discriminator_step(training, real, fake, of_real, of_fake, step):
         logits, of_fakes = training.discriminator(real, of_real), training.discriminator(augment(fake), of_fake)
         loss = F.softplus(-logits.float()).mean() + F.softplus(of_fakes.float()).mean()
     loss.backward()
-    if step % s.penalty_interval == 0:  # now and then, and the more strongly (StyleGAN2)
+    if step % s.penalty_interval == 0:  # seldom, and stronger in proportion, to save time (as in StyleGAN2)
         weight = s.penalty * (real.shape[-1] / training.images.shape[-1]) ** 2
         (0.5 * weight * s.penalty_interval * r1(training.discriminator, real, of_real)).backward()
     training.optimisers[-1].step()
@@ -102,7 +102,7 @@ def discriminator_step(training, real, fake, of_real, of_fake, step):
 
 
 class Training(SharedTraining):
-    """The training of `name`, one of GENERATORS; settings: the section `generators`; splits: as of photographs.of."""
+    """The training of `name`, one of GENERATORS; settings: the section `generators`; splits: as in photographs.of."""
 
     def __init__(self, name, settings, seed, device="cpu", splits=("train",)):
         torch.manual_seed(seed)
@@ -146,7 +146,7 @@ class Training(SharedTraining):
         return {"loss_generator": loss.item()}
 
     def adversarial_loss(self, fake, growth):
-        """Return the generator's loss, low where generated images pass for real; the discriminator gets no gradient."""
+        """Return the generator's loss, low if its images pass for real; the discriminator gets no gradient."""
         self.discriminator.requires_grad_(False)
         with self.autocast():
             loss = F.softplus(-self.discriminator(augment(fake), growth).float()).mean()
@@ -155,7 +155,7 @@ class Training(SharedTraining):
 
     @torch.no_grad()
     def sheet(self, growth):
-        """A sheet of faces as uint8 (H, W) or (H, W, 3), always of the same latent vectors."""
+        """Return a sheet of faces as uint8 (H, W) or (H, W, 3), always of the same latent vectors."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             images = self.average(torch.randn(math.prod(SHEET), self.average.latent).to(self.device), growth)
@@ -164,7 +164,7 @@ class Training(SharedTraining):
 
 
 def train(name, settings, seed, folder, splits=("train",)):
-    """Return the Training of generator `name`, at its end, from the state in `folder` on; raises as Training.run."""
+    """Return the finished Training of generator `name`, resumed from the state in `folder`; raises as Training.run."""
     return Training(name, settings, seed, device(), splits).run(folder, name)
 
 

@@ -19,7 +19,7 @@ class Training:
     generator: what draws the images, `average`: its running mean. images: (N, C, S, S) in [-1, 1] to learn from, or
     `photographs.Folder`.
     A subclass sets `optimisers`, and has `update(step)`, which trains on one batch and returns the losses as a dict of
-    floats, and `sheet(growth)`, a picture uint8 (H, W) of what it draws by now.
+    floats, and `sheet(growth)`, which returns a picture, uint8 (H, W) or (H, W, 3), of what the generator draws by now.
     """
 
     growth = None
@@ -36,7 +36,7 @@ class Training:
 
     @property
     def parts(self):
-        """All that has a state of its own."""
+        """Networks and optimisers, whose states are saved."""
         return [self.generator, self.discriminator, self.average, *self.optimisers]
 
     def state_dict(self):
@@ -69,7 +69,7 @@ class Training:
         """Take all steps, or those that are left after the state in `folder`, and return this training.
 
         Every settings.report_every images: history.csv, a sheet of faces and the state to resume from go to `folder`.
-        Raises ValueError where the training in `folder` has other settings.
+        Raises ValueError if the training in `folder` has other settings.
         """
         file, batch_size = folder / "state.pt", self.settings.batch_size
         if file.is_file():

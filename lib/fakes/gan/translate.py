@@ -1,8 +1,8 @@
 """StarGAN v2 learns to translate between faces with and without glasses, and translates photographs.
 
-The losses are those of Choi et al. (CVPR 2020), section 2.2. By turns, the style of a step comes from latent vectors or
-from reference photographs; of the latter only the generator and the discriminator learn, as in the released code. The
-discriminator sees images through `augment`, or it would learn 240 photographs by heart.
+The losses are those of Choi et al. (CVPR 2020), section 2.2. The style of a step comes by turns from latent vectors and
+from reference photographs; from the latter only the generator and the discriminator learn, as in the released code. The
+discriminator sees images through `augment`; otherwise it would learn 240 photographs by heart.
 """
 
 import functools
@@ -99,7 +99,7 @@ class Translating(Training):
 
     @torch.no_grad()
     def sheet(self, growth=None, count=8):
-        """Photographs above their translations to the other domain by three latent vectors: uint8 (H, W)."""
+        """Return photographs above their translations to the other domain by three latent vectors: uint8."""
         places = torch.linspace(0, len(self.images) - 1, count).long()
         real, domains = self.images[places], 1 - self.domains[places]
         random = torch.Generator().manual_seed(1)
@@ -114,17 +114,17 @@ def domain_of(person, photo):
 
 
 def train(settings, seed, folder):
-    """Return a Translating, trained to its end from the state in `folder` on; raises as Training.run."""
+    """Return the finished Translating, resumed from the state in `folder`; raises as Training.run."""
     return Translating(settings, seed, device()).run(folder, "stargan2")
 
 
 def export(model, path):
-    """Write a StarGAN2, its arguments as metadata."""
+    """Write a StarGAN2 with its arguments as metadata."""
     weights.write(model, path, **model.config)
 
 
 def load(path):
-    """Read a StarGAN2 that `export` wrote, in evaluation mode. Raises FileNotFoundError where there is none."""
+    """Read a StarGAN2 that `export` wrote, in evaluation mode; raises FileNotFoundError if there is none."""
     return weights.load(path, "`python -m lib.fakes.gan translate` makes them", lambda config: StarGAN2(**config))
 
 
@@ -133,7 +133,7 @@ def make(folder, model, seed=0, factor=1, real="CelebA-HQ", people="test", own=N
 
     Of `factor` translations the one is kept that comes closest to its photograph in file size and brightness. Their
     styles come from latent vectors that depend on (seed, number of the photograph) alone.
-    own: photographs to take in their place, a folder with one folder a domain. Raises ValueError for other folders.
+    own: other photographs, a folder with one folder a domain. Raises ValueError for another number of folders.
     """
     size, channels = side(len(model.config["widths"])), model.config.get("channels", 1)
     entries = images.beside(real, size, channels, [people], "test", own)

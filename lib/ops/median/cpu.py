@@ -31,10 +31,11 @@ class Task(ctypes.Structure):
 
 @functools.cache
 def library():
-    """Return the compiled kernels as a ctypes library, built where no earlier build fits; None where that fails.
+    """Return the compiled kernels as a ctypes library, built if no earlier build fits; None if the build fails.
 
-    A failure is told once, in one line. TORCH_EXTENSIONS_DIR moves the build directory, as for PyTorch's extensions.
-    torch.utils.cpp_extension.load is not used: it needs ninja, and a killed build leaves a lock that blocks later ones.
+    A failure gives one warning of one line. TORCH_EXTENSIONS_DIR moves the build directory, as for PyTorch's
+    extensions. torch.utils.cpp_extension.load is not used, because it needs ninja, and because a killed build leaves a
+    lock that blocks later ones.
     """
     try:
         return ctypes.CDLL(str(_build()))
@@ -57,19 +58,19 @@ def _build():
     library = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or user_cache_dir("torch_extensions"), name, "noise.so")
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
-        # Each process builds in a directory of its own; the last step is atomic, so that none waits for another.
+        # Each process builds in a directory of its own and the last step is atomic, so that none waits for another.
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             Path(folder, "networks.h").write_text("".join(map(_network, (3, 5, 7))))
             run = functools.partial(subprocess.run, cwd=folder, check=True, capture_output=True, text=True)
             run([compiler(), *FLAGS, f"-I{folder}", "-c", str(SOURCE), "-o", "noise.o"])
-            # With PyTorch's OpenMP: a second one in the process would let two pools of threads fight for the cores.
+            # With PyTorch's OpenMP, because with a second one two pools of threads would compete for the cores.
             run([compiler(), "-shared", "noise.o", "-o", "noise.so", *(openmp or ["-fopenmp"])])
             os.replace(f"{folder}/noise.so", library)
     return library
 
 
 def _processor():
-    """Return what -march=native depends on: a home directory may be shared by machines of several kinds."""
+    """Return what -march=native depends on, because machines with other processors may share the home directory."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
     flags = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
@@ -77,7 +78,7 @@ def _processor():
 
 
 def _network(size):
-    """Return Network<size> of noise_forward.h."""
+    """Return the C++ source of Network<size>, which noise_forward.h includes."""
     median = tuple((int(name == "max"), a, b) for name, a, b in selection.median_network(size))
     tables = f"sort[][2] = {selection.sort_network(size)}, median[][3] = {median}".translate(str.maketrans("()", "{}"))
     return f"template <> struct Network<{size}> {{ static constexpr int {tables}; }};\n"
@@ -101,7 +102,7 @@ def backward(grad, x, weight, index, size):
 
 
 def _run(function, size, out, **tensors):
-    """Call a function of noise.cpp. Its work is planes of height x width x step values: see there."""
+    """Call a function of noise.cpp, whose head explains planes and step."""
     count, channels, height, width = out.shape
     planes, step = (count * channels, 1) if out.is_contiguous() else (count, channels)
     threads = max(1, min(torch.get_num_threads(), out.numel() // VALUES_PER_THREAD))

@@ -10,9 +10,9 @@ PICK = {"min": torch.minimum, "max": torch.maximum}
 
 
 def forward(x, weight, bias, size, needs_index):
-    """Return median or, with weight and bias, x + weight * sigmoid(x - median) + bias; and which neighbour it is.
+    """Return the median or, with weight and bias, x + weight * sigmoid(x - median) + bias, and the median's index.
 
-    The index, uint8, is None unless asked for: row * size + column of the first neighbour that equals the median.
+    The index, uint8, is row * size + column of the first neighbour that equals the median; None unless it is needed.
     """
     padded = reflect(x, size // 2)
     networks = (sort_network(size), median_network(size)) if size in NETWORKS else None
@@ -54,7 +54,7 @@ def network_median(padded, size, sort, network):
     """Return the median of each window of `padded`, x with its border, by the networks of lib.ops.median.selection."""
     height, width = (side - size + 1 for side in padded.shape[2:])
     rows = [padded[..., i : i + height, :] for i in range(size)]
-    for i, j in sort:  # a column's sort serves all windows that it is in
+    for i, j in sort:  # a column is sorted once for all windows that contain it
         rows[i], rows[j] = torch.minimum(rows[i], rows[j]), torch.maximum(rows[i], rows[j])
     values = dict(enumerate(row[..., i : i + width] for row in rows for i in range(size)))
     last_use = {operand: number for number, (_, *pair) in enumerate(network) for operand in pair}

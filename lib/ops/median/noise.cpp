@@ -2,8 +2,9 @@
 // contiguous image holds its columns one value apart, a channels_last image C values apart: with that distance, `step`,
 // and planes of height x width x step values, one code serves both formats.
 // The image is cut into tiles that fit into a core's own cache. A tile is copied, with its border, into a flat block of
-// float32. There a neighbour is a constant distance away, so that long loops without cases do the work.
-// Below: what each window sends back to the neighbour that is its median.
+// float32. There a neighbour is a constant distance away, so that long loops without branches do the work.
+// noise_forward.h holds the forward pass. Below is the backward pass: each window sends its gradient to the neighbour
+// that is its median.
 
 #include "noise_forward.h"
 
@@ -66,7 +67,7 @@ KERNEL void collect(const float *__restrict sent, const uint8_t *__restrict inde
   }
 }
 
-// The rows or columns of a tile, and beyond the image's border those that mirror some of them.
+// The rows or columns of a tile, and those beyond the image's border that mirror some of them.
 Span targets(Span tile, int64_t size, int64_t radius) {
   return {tile.first ? tile.first : -radius, tile.last < size ? tile.last : size + radius};
 }
@@ -91,7 +92,7 @@ template <int K>
 void backward(const Task &t) {
   const int64_t radius = K / 2, step = t.step, slack = CHUNK + K * step;
   const Tiles tiles(t, radius);
-  const int64_t chunk = std::max<int64_t>(1, CHUNK / step) * step;  // whole pixels: a place of it has one channel
+  const int64_t chunk = std::max<int64_t>(1, CHUNK / step) * step;  // whole pixels: place i has channel i % step
   std::unique_ptr<double[]> sums(t.weight ? new double[2 * tiles.count * step] : nullptr);
 #pragma omp parallel num_threads(t.threads)
   {

@@ -4,7 +4,7 @@
 
 namespace {
 
-// sort: pairs of values; median: {maximum or not, two values}. Written from lib/ops/median/selection.py for K = 3, 5, 7.
+// sort: pairs of values; median: {maximum or not, two values}. cpu.py writes both from selection.py, for K = 3, 5, 7.
 template <int K>
 struct Network;
 #include "networks.h"
@@ -65,7 +65,7 @@ KERNEL bool any_nan(const float *values, int64_t n) {
   return found;
 }
 
-// The network's minima and maxima lose a NaN. With one in the tile, each window that holds it is given it back here.
+// The network's minima and maxima lose a NaN. If a tile holds one, all windows that contain it get it back here.
 template <int K>
 KERNEL void spread_nan(const float *x, int64_t stride, int64_t step, float *__restrict median) {
   for (int i = 0; i < K * K; i++) {
@@ -96,7 +96,7 @@ KERNEL void enhance(const float *__restrict x, const float *median, const float 
   for (int64_t j = 0; j < n; j++) out[j] = x[j] + weight[j] * sigmoid(x[j] - median[j]) + bias[j];
 }
 
-// The weights of a plane's channels, one after the other, again and again: enough for a chunk from any channel on.
+// The weights of a plane's channels, repeated often enough for a chunk that begins at any channel.
 void repeat(const Task &t, const float *from, int64_t plane, float *to) {
   if (t.step == 1) return (void)std::fill_n(to, CHUNK + 1, from[plane % t.channels]);
   for (int64_t j = 0; j < CHUNK + t.step; j += t.step) std::copy_n(from, std::min(t.step, CHUNK + t.step - j), to + j);
@@ -121,7 +121,7 @@ struct Forward {
     if (!direct(plane, tiles.y(tile), tiles.x(tile))) copied(plane, tiles.y(tile), tiles.x(tile));
   }
 
-  // Straight from x to out; false where an index or a NaN forbids it.
+  // Straight from x to out; false if an index is wanted or a NaN is there, which need `copied`.
   bool direct(int64_t plane, Span ys, Span xs) {
     if (t.index) return false;
     const Span rows = ys.grown(radius).within(t.height);
@@ -169,7 +169,7 @@ struct Forward {
     for (int64_t j = 0; j < n; j += chunk) ::enhance(x + j, out + j, weight, bias, out + j, std::min(chunk, n - j));
   }
 
-  // Through a flat block, in which NaN are looked after and the median's index is found.
+  // Through a flat block, in which NaN are restored and the median's index is found.
   void copied(int64_t plane, Span ys, Span xs) {
     const Block block(ys.grown(radius), xs.grown(radius), t.step);
     const int64_t centre = radius * (block.stride + t.step);  // from a window's first value to its middle

@@ -1,4 +1,4 @@
-// Part of noise.cpp: a plane is cut into tiles, whose values come and go as float32.
+// Part of noise.cpp: how a plane is cut into tiles, and how their values are read.
 
 #include <stdint.h>
 
@@ -12,15 +12,15 @@ namespace {
 
 constexpr int64_t CHUNK = 1024;  // values that go through all steps together; a multiple of every vector's length
 
-// Written so that compilers make single vector instructions of them; they lose a NaN (see `spread_nan`).
+// Compilers make single vector instructions of these; they lose a NaN (see `spread_nan`).
 inline float minimum(float a, float b) { return a < b ? a : b; }
 inline float maximum(float a, float b) { return a > b ? a : b; }
 
-// The loops that do the work stay functions of their own: only then do compilers see that their arguments do not overlap.
+// Loops that do the work are never inlined: only then do compilers see that their arguments do not overlap.
 #define KERNEL __attribute__((noinline))
 #define INLINE __attribute__((always_inline))
 
-// One call, as cpu.py fills it in. Without a weight: the median alone. Without an index: no gradient will follow.
+// One call, filled in by cpu.py. No weight: the median alone is wanted. No index: no gradient will follow.
 struct Task {
   const float *x, *grad, *weight, *bias;
   float *out;
@@ -50,8 +50,8 @@ inline float sigmoid(float x) {
 // Positions beyond the border mirror those inside it; the border itself is not repeated.
 inline int64_t mirror(int64_t i, int64_t size) { return i < 0 ? -i : i < size ? i : 2 * (size - 1) - i; }
 
-// A thread's memory, kept from call to call: n values from a cache line on, with `slack` on both sides that chunks may
-// read and write but nobody uses.
+// A thread's memory, kept from call to call: n values that begin at a cache line, with `slack` on both sides, which
+// chunks may read and write but whose values are never used.
 template <class T>
 T *memory(int slot, int64_t n, int64_t slack) {
   static thread_local std::vector<T> slots[8];
@@ -68,8 +68,8 @@ struct Span {
   Span within(int64_t size) const { return {std::max<int64_t>(first, 0), std::min(last, size)}; }
 };
 
-// How a plane is cut depends on its shape alone: the sums of gradients, one a tile, must not depend on the number of
-// threads. No tile is thinner than the border of a window.
+// How a plane is cut depends on its shape alone, so that the sums of gradients, one for each tile, do not depend on the
+// number of threads. No tile is thinner than the border of a window.
 struct Tiles {
   Tiles(const Task &t, int64_t radius) : height(t.height), width(t.width) {
     columns = std::max<int64_t>(1, width / std::max(8 * radius, 2048 / t.step));
@@ -100,7 +100,7 @@ struct Block {
   int64_t step, stride;
 };
 
-// Copy the block from a plane of `from`; beyond the image, up to `radius`, what is mirrored there, else zeros.
+// Copy the block from a plane of `from`; beyond the image come `radius` mirrored values, then zeros.
 template <class T>
 void read(const Task &t, const Block &block, int64_t plane, const T *from, int64_t radius, T *to) {
   const int64_t step = t.step;

@@ -1,4 +1,4 @@
-"""The noise block as an operation of torch.library, so that autograd, torch.compile and torch.export know it."""
+"""The noise block as an operation of torch.library, so that autograd, torch.compile and torch.export can handle it."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from lib.ops.median import cpu, eager
 def noise_block(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, size: int, needs_index: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return what lib.ops.median.eager.forward does for x (N, C, H, W).
+    """Return what lib.ops.median.eager.forward returns for x (N, C, H, W).
 
-    Without `needs_index` the index has no values, and there can be no gradient.
+    Without `needs_index` the index is empty, and no gradient can be computed.
     """
     layout = _format(x)
     x = x.contiguous(memory_format=layout)
@@ -28,7 +28,7 @@ def noise_block(
 def noise_block_backward(
     grad: Tensor, x: Tensor | None, weight: Tensor | None, bias: Tensor | None, index: Tensor, size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of x, weight and bias; those of a weight and bias that are None have no values."""
+    """Return the gradients of x, weight and bias; where weight and bias are None, theirs are empty."""
     if index.numel() != grad.numel():
         raise RuntimeError("deepfake: this forward pass stored no index, ask for it with needs_index=True")
     layout = _format(index)

@@ -30,15 +30,15 @@ def sort_network(size):
 def median_network(size):
     """Return how to find the median of a size x size window whose columns are sorted (row 0 holds the minima).
 
-    Value row * size + column is an input; each further value is the minimum or maximum of two before it. Returns a
-    tuple of (name, a, b), name "min" or "max", in the order of these values; the last is the median.
+    Returns a tuple of operations (name, a, b), name "min" or "max". Their operands are numbers of values: row * size +
+    column for the inputs, then one number for the result of each operation. The last result is the median.
     12 operations for size 3, 106 for 5, 348 for 7; the first call for size 7 takes a second.
 
-    The rows are sorted, too. Then value (i, j) has (i + 1)(j + 1) values at most as large, itself counted: with too
-    many of them, or too many on the other side, it cannot be the median. The other values are sorted among themselves,
-    and only what the median needs is kept.
-    By the 0-1 principle an operation is what it does to zeros and ones. One that repeats an earlier value is replaced
-    by it; the others read the earliest operands that give the same.
+    The rows are sorted, too. Then (i + 1)(j + 1) values, itself included, are not larger than value (i, j): if these
+    are too many, or those that are not smaller, it cannot be the median. The remaining candidates are sorted among
+    themselves, and only the operations that the median needs are kept.
+    By the 0-1 principle, what an operation does to zeros and ones describes it fully. So an operation whose result
+    equals an earlier value is left out, and the others read the earliest operands that give the same result.
     """
     middle, places = (size * size + 1) // 2, [divmod(value, size) for value in range(size * size)]
     rows = [(row * size + i, row * size + j) for row in range(size) for i, j in sort_network(size)]
@@ -49,8 +49,8 @@ def median_network(size):
     ]
     pairs = rows + [(candidates[i], candidates[j]) for i, j in sort_network(len(candidates))]
 
-    # Every window of zeros and ones with sorted columns, a bit each: what each value is in all of them.
-    ones = np.indices((size + 1,) * size, dtype=np.uint8).reshape(size, -1)  # how many in each column
+    # One bit for every window of zeros and ones with sorted columns: `results` holds each value in all of them.
+    ones = np.indices((size + 1,) * size, dtype=np.uint8).reshape(size, -1)  # number of ones in each column
     results = [np.packbits(ones[column] >= size - row) for row, column in places]
     known = {result.tobytes(): value for value, result in enumerate(results)}
     operations = [()] * len(places)

@@ -13,7 +13,7 @@ import triton.language as tl
 from lib.ops.median.selection import median_network, sort_network
 
 COLUMNS = 128
-ROWS = {3: 4, 5: 2, 7: 2}  # of a tile: k * k values of each of its pixels stand in registers
+ROWS = {3: 4, 5: 2, 7: 2}  # of a tile: few, because registers hold k * k values for each of its pixels
 WARPS = {3: 4, 5: 4, 7: 8}
 STRIP = 32  # rows over which one program adds up the gradients of weight and bias
 
@@ -47,7 +47,7 @@ def backward(grad, x, weight, index, size):
                        num_warps=4)  # fmt: skip
     if weight is None:
         return grad_x, None, None
-    # (2, images, channels of a plane's number, strips, width, channels of a step): the same order of sums at each run.
+    # Planes are images x channels, or images alone if `step` holds the channels; the order of the sums is fixed.
     return grad_x, *sums.unflatten(1, (-1, channels // step)).sum((1, 3, 4)).flatten(1)
 
 
@@ -118,7 +118,7 @@ def _forward(x, weight, bias, out, index, height, width, channels, STEP: tl.cons
 @triton.jit
 def _send(grad, x, weight, index, sent, weight_sums, bias_sums, height, width, channels, STEP: tl.constexpr,
           SIZE: tl.constexpr, STRIP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
-    """What each window sends to the neighbour that is its median; and the sums over a strip of rows."""
+    """Store what each window sends to the neighbour that is its median, and the sums over a strip of rows."""
     length = width * STEP
     plane, first, values = _tile(height, length, STRIP, COLUMNS)
     column, channel = values // STEP, values % STEP
@@ -157,7 +157,7 @@ def _senders(i, offset, size, SIZE: tl.constexpr):
 @triton.jit
 def _collect(grad, sent, index, out, height, width, STEP: tl.constexpr, SIZE: tl.constexpr, GATED: tl.constexpr,
              ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # fmt: skip
-    """What each value receives from the windows whose median it is; those lie at most SIZE // 2 away."""
+    """Sum what each value receives from the windows whose median it is; those lie at most SIZE // 2 away."""
     length = width * STEP
     plane, row, values = _tile(height, length, ROWS, COLUMNS)
     rows = row + tl.arange(0, ROWS)
@@ -168,7 +168,7 @@ def _collect(grad, sent, index, out, height, width, STEP: tl.constexpr, SIZE: tl
     for i in tl.static_range(SIZE * SIZE):
         ys = _senders(rows, i // SIZE - SIZE // 2, height, SIZE)
         xs = _senders(column, i % SIZE - SIZE // 2, width, SIZE)
-        # Bit row * SIZE + column: no carries, for each factor's bits are too far apart or too few.
+        # The product has bit row * SIZE + column for each pair of bits; none carries, because rows lie SIZE bits apart.
         spread = tl.zeros_like(ys)
         for place in tl.static_range(SIZE):
             spread = spread | ((ys >> place) & 1) << (place * SIZE)
