@@ -193,7 +193,7 @@ def main(arguments=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lib.seeds", description=__doc__.splitlines()[0])
     parser.add_argument("seeds", type=int, nargs="*", metavar="SEED")
-    parser.add_argument("--check", action="store_true", help="is the last run where other seeds lead to expect it?")
+    parser.add_argument("--check", action="store_true", help="compare the last run with the range of other seeds")
     parser.add_argument("--family", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="all by default")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help="detectors or rows; all by default")
     parser.add_argument(
@@ -233,7 +233,7 @@ def _say(table):
     if len(outside):
         print(outside.drop(columns="inside").to_string(index=False, float_format="{:.3f}".format))
     share = len(outside) / len(table)
-    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) leave the range of other seeds; by luck 5 % would")
+    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) are outside the range of other seeds; 5 % are expected by luck")
     return int(share > 0.15)
 
 

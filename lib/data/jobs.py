@@ -104,7 +104,7 @@ def run(work, jobs, workers=1, client=None, threads=1, name="jobs", setting="fac
             yield from processes(joblib.delayed(work)(job) for job in jobs)
     except TerminatedWorkerError:
         remedy = f"lower {setting} and run again; what is finished is kept"
-        raise RuntimeError(f"{name}: a process was ended (out of memory?): {remedy}") from None
+        raise RuntimeError(f"{name}: a process was killed (out of memory?): {remedy}") from None
     except CancelledError:
         remedy = "start it and run again; what is finished is kept"
         raise RuntimeError(f"{name}: the scheduler of the cluster is gone: {remedy}") from None

@@ -104,7 +104,8 @@ def wiped_fakes(costs, stage):
         costs.cpu(stage, f"{scene} spectra", area * train * (cost["read"] + cost["spectrum"]))
         for kind in ("+E", "+P"):
             each = area * (cost["read"] + cost[kind] + cost["write"])
-            costs.cpu(stage, f"{scene} {kind}", each * test * generators, disk=test * generators * size**2 * PNG / 1e9)
+            count = test * (1 + generators)  # the photographs, too
+            costs.cpu(stage, f"{scene} {kind}", each * count, disk=count * size**2 * PNG / 1e9)
 
 
 def bts_detectors(costs, stage):
@@ -126,8 +127,7 @@ def bts_detector(costs, stage, where, name, source, data_set, size, generators, 
     fakes, area = generators if source == sets.ALL else 1, (size / cpu.LARGE) ** 2
     learn, check, cost = train * (1 + fakes), val * (1 + fakes), area * costs.seconds
     own, points = 2 * min(params.bts_detectors.curve_images, test), sum(len(strengths) for _, strengths in curves)
-    tests = {"val": (check, 0), "raw": (test * (1 + generators), 0), "+E": (test * generators, 0),
-             "+P": (test * generators, 0), **others}  # fmt: skip
+    tests = {"val": (check, 0), **dict.fromkeys(("raw", "+E", "+P"), (test * (1 + generators), 0)), **others}
     if entry.loss is None:
         few = min(params.bts_detectors.prnu_images or learn, learn // 2)
         vectors = min(2 * params.bts_detectors.svm_images or learn, learn)

@@ -98,7 +98,7 @@ def _file(module, missing=False):
             return file
     if missing:
         return None
-    raise ValueError(f"{module}: no such module, on which a result could depend")
+    raise ValueError(f"{module}: no such module of lib")
 
 
 @functools.cache

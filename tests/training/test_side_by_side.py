@@ -57,7 +57,7 @@ def test_an_error_of_one_piece_is_the_error_of_the_whole(monkeypatch):
 
 def test_a_process_that_the_machine_ends_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
-    with pytest.raises(RuntimeError, match="^trainings: a process was ended .out of memory"):
+    with pytest.raises(RuntimeError, match="^trainings: a process was killed .out of memory"):
         side_by_side(lambda job: os._exit(job), [1, 1])
 
 

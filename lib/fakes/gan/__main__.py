@@ -22,7 +22,7 @@ def main(arguments=None):
 
     teach = command("train", "train ProGAN, StyleGAN or StyleGAN2")
     teach.add_argument("name", choices=train.GENERATORS)
-    teach.add_argument("--people", choices=train.PEOPLE, default="train", help="whose photographs teach (%(default)s)")
+    teach.add_argument("--people", choices=train.PEOPLE, default="train", help="people from whose photographs it learns (%(default)s)")
     tune = command("finetune", "go on training until the spectrum is that of photographs: +R, +A", True)
     tune.add_argument("name", choices=("progan", "stylegan"))
     tune.add_argument("kind", choices=finetune.KINDS)
@@ -30,7 +30,7 @@ def main(arguments=None):
     some = command("draw", "draw images with a trained generator", True)
     some.add_argument("name", help="of the weights, such as stylegan")
     some.add_argument("--count", type=int, default=100, help="of images (%(default)s)")
-    some.add_argument("--first-seed", type=int, default=0, help="the seeds go on from here (%(default)s)")
+    some.add_argument("--first-seed", type=int, default=0, help="the first seed, the others follow (%(default)s)")
     some.add_argument("--quality", type=int, default=0, help="of JPEG; PNG by default")
     some.add_argument("--out", type=Path, required=True, help="folder to write")
     draw = command("images", "make data/CelebA-HQ, photographs beside generated faces", True)

@@ -69,7 +69,7 @@ def draw_all(names, settings, seed, out=GENERATED, weights=None):
         if own and not own.is_dir():
             files.append(f"{paths.show(own)} (its photographs)")
         if files:
-            yield f"{name}: not drawn, for want of {', '.join(files)}"
+            yield f"{name}: not drawn, because these are missing: {', '.join(files)}"
             continue
         folder = draw(name, settings, seed, out, weights)
         counts = {source.name: len(list(source.glob("*.png"))) for source in sorted(folder.iterdir())}

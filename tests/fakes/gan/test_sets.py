@@ -155,7 +155,7 @@ def test_without_generators_of_one_s_own_nothing_is_drawn_at_the_paper_s_scale(t
     assert list(sets.draw_all(sets.SETS, paper, 0, tmp_path)) == [wanted]
     named = paper.replace(weights=str(tmp_path / "mine"))
     lines = list(sets.draw_all(["FFHQ"], named, 0, tmp_path))
-    assert "FFHQ: not drawn, for want of" in lines[0] and "mine/stylegan_others.safetensors" in lines[0]
+    assert "FFHQ: not drawn, because these are missing:" in lines[0] and "mine/stylegan_others.safetensors" in lines[0]
     assert paths.resolve(params.read("bundled").more_fakes.weights) == sets.images.WEIGHTS
 
 
@@ -199,7 +199,7 @@ def test_a_set_without_photographs_of_one_s_own_is_one_line_that_names_their_fol
     (own / "photographs" / "FFHQ").rename(own / "elsewhere")
     settings = SETTINGS.replace(photographs=str(own / "photographs"))
     lines = list(sets.draw_all(["FFHQ", "StarGAN2"], settings, 0, own / "out", own / "weights"))
-    assert lines[0] == f"FFHQ: not drawn, for want of {own}/photographs/FFHQ (its photographs)"
+    assert lines[0] == f"FFHQ: not drawn, because these are missing: {own}/photographs/FFHQ (its photographs)"
     assert lines[1].startswith("StarGAN2: 6 CelebA-HQ, 6 StarGAN2 in ")
 
 
