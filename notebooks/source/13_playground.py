@@ -23,6 +23,7 @@ from IPython.display import display
 
 from lib import figures, playground
 from lib.data import layouts
+from lib.evaluation import report
 from lib.params import load
 
 params = load(scale)
@@ -113,6 +114,9 @@ figures.follow([*sliders.values(), enhanced, band], shown, answer)
 upload.observe(opened, "value")
 controls = widgets.VBox([upload, *sliders.values(), enhanced, band, said])
 display(widgets.HBox([controls, shown]))
+
+# %% tags=["hide-input"]
+report.write_metrics("playground", {"scores": found})
 
 # %% [markdown]
 # ## What we saw
