@@ -38,6 +38,29 @@ def test_cells_are_small_enough_to_be_read_on_a_slide(path):
 
 
 @every_notebook
+def test_a_line_of_code_fits_on_a_slide_and_marks_for_machines_are_tags(path):
+    sources = [cell.source for cell in cells(path)]
+    assert max(len(line) for source in sources for line in source.splitlines()) <= 100
+    assert not [source for source in sources if re.search("NBVAL|fmt: |noqa", source)]
+
+
+@every_notebook
+def test_every_figure_has_a_text_for_readers_who_cannot_see_it(path):
+    figures = [output for cell in cells(path) for output in cell.outputs if "image/png" in output.get("data", {})]
+    without = [figure for figure in figures if not figure.metadata.get("image/png", {}).get("alt")]
+    assert not without, f"{len(without)} of {len(figures)}: show them by figures.show(fig, alt=...)"
+
+
+@every_notebook
+def test_no_portrait_of_ours_stands_under_the_name_of_another_data_set(path):
+    titles = [output.metadata["image/png"]["alt"] for cell in cells(path) for output in cell.outputs
+              if "image/png" in output.get("data", {})]  # fmt: skip
+    drawn = re.findall(r"(?:title|suptitle|label|columns|rows)=f?\"[^\"]*\"", "\n".join(c.source for c in cells(path)))
+    wrong = [text for text in titles + drawn if re.search("CelebA-HQ|FFHQ", text) and "place" not in text]
+    assert not wrong
+
+
+@every_notebook
 def test_a_notebook_holds_no_machine_path_and_downloads_quickly(path):
     text = path.read_text()
     assert not re.search(r"/(work|root|home|tmp|Users)/", text)
