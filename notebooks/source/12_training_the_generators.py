@@ -575,8 +575,8 @@ for w in left:
 
 # %%
 shown = [face if face is None else (face + 1) / 2 for face in grid]
-names = ["fine from", "coarse from", "coarse from", "coarse from"]
-fig = figures.show_grid(shown, columns=7, side=0.85, limits=(0, 1), rows=names)
+names = ["fine", "coarse", "coarse", "coarse"]
+fig = figures.show_grid(shown, columns=7, side=0.9, limits=(0, 1), rows=names)
 figures.show(fig, alt="A table of faces: rows share head and pose, columns share light and skin.")
 
 # %% tags=["hide-input"]
