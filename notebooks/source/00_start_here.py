@@ -485,9 +485,9 @@ def lesson():
                  "better than the verdicts, so the threshold is wrong, not the detector. ")
     middle = [part.loc[part["label"] == label, "Avg"].median()
               for part, label in ((known, 1), (other, 1), (other, 0))]
-    return (text + f"The median scores are {middle[0]:.3f} (fakes it knows), {middle[1]:.3f} (fakes "
-            f"it does not know) and {middle[2]:.3f} (photographs). The threshold from validation "
-            f"photographs reaches {picked[0]:.1%} and accuses {picked[2]:.0%} of the test photographs; "
+    return (text + f"Median scores: {middle[0]:.3f} (fakes it knows), {middle[1]:.3f} (fakes it does "
+            f"not know), {middle[2]:.3f} (photographs). The threshold from validation photographs "
+            f"reaches {picked[0]:.1%} and accuses {picked[2]:.0%} of the test photographs; "
             "5 % were wanted. The AUC is the same in all rows: it knows no threshold.")
 
 
@@ -571,10 +571,10 @@ Markdown(f"""
   in 4 of 64 frequencies; PEL reads the others, too. At the threshold 0.5, {video_text}.
 - **The fakes it knows, and those it does not.** Trained on {learned}, BTS is right in {right[0]} on
   {learned} and in {right[1]} on {unknown}. The paper: {paper["P_raw"]} % on ProGAN,
-  {paper["PtoS_raw"]} % on StyleGAN, with 25 000 training images of each kind, 1024 pixels, in colour.
-- **The threshold is a decision of its own.** On {unknown} the AUC is {with_interval(second, 'auc')},
-  the EER {with_interval(second, 'eer')}. The accuracy at 0.5 is {shares(0.5)[0]:.0%}, at a
-  threshold from validation photographs {shares(chosen)[0]:.0%}.
+  {paper["PtoS_raw"]} % on StyleGAN, with 25 000 training images a kind, of 1024 pixels, in colour.
+- **The threshold is a decision of its own.** On {unknown} the AUC is
+  {with_interval(second, 'auc')}, the EER {with_interval(second, 'eer')}. The accuracy at 0.5 is
+  {shares(0.5)[0]:.0%}, at a threshold from validation photographs {shares(chosen)[0]:.0%}.
 - **Verdicts**: {conclusion().replace('**', '')}
 """)
 
