@@ -51,6 +51,7 @@ import torch.nn.functional as F
 from IPython.display import HTML, Markdown, display
 from scipy.fft import dctn
 
+# %%
 from lib import detect, figures, ops, paths
 from lib.bts import score as bts_score
 from lib.bts import sets
@@ -104,7 +105,7 @@ def conclusion():
                 f"and one training decides nothing. {way}, which is a hint and no verdict. "
                 "`make seeds` adds trainings.")
     return (f"**Of {len(claims)} claims: {verdicts.counts(claims)}**, from up to "
-            f"{claims['seeds'].max():.0f} trainings each. {way}; only those that hold beat luck.")
+            f"{claims['seeds'].max():.0f} trainings each. {way}, whether or not luck explains them.")
 
 
 Markdown(conclusion())
@@ -126,7 +127,7 @@ def folded(place, part):
         "ours": part["effect"].map(number) + list(map(brackets, part["low"], part["high"])),
         "visible": part["visible"].map(number),
         "trainings": part["seeds"].fillna(0).astype(int),
-        "verdict": part["verdict"] + (": " + part["why"]).fillna(""),
+        "verdict": part["verdict"] + part["why"].map(lambda why: f": {why}" * isinstance(why, str)),
     })
     return (f"<details><summary><b>{place}</b>: {len(part)} claims, in {unit} (click to unfold)"
             f"</summary>{shown.to_html(index=False, border=0)}</details>")
@@ -185,7 +186,8 @@ figures.show(fig, alt=f"{per_row} test images of each source, one source a row: 
 # %% [markdown]
 # ## 3 Beyond the Spectrum in one picture: what cannot be redrawn
 #
-# Shrink a picture $X$ to a quarter. Enlarge it again with a function $\Phi$. What is the difference? It is called the **residual** $R$.
+# Shrink a picture $X$ to a quarter of its side. Enlarge it again with a function $\Phi$. What is the difference? It is called the
+# **residual** $R$.
 #
 # $$X_\downarrow = \text{mean of each } 4\times4 \text{ box of } X, \qquad R = \lvert X - \Phi(X_\downarrow)\rvert$$
 #
@@ -300,11 +302,11 @@ alt = "A face, one patch of 8 x 8 pixels, the 64 numbers of its DCT: " + finding
 figures.show(fig, alt=alt, name="start_dct")
 
 # %% [markdown]
-# *Energy* is the sum of the squares, and the DCT keeps it. Nearly all of it is in the first few numbers. The other sixty hold the fine
-# texture that the eye hardly sees, and PEL bets that a forgery shows there. It slides this window over the whole face, gives each of the 3 x 64
-# frequencies (three colours) a map of its own, and lets two networks, one on pixels and one on frequencies, point each other to what they
-# find. Of a grey picture the two maps of colour stay empty, so that here PEL works with 64 frequencies. That is
-# [05](05_fine_grained_frequency.ipynb) and [06](06_progressive_enhancement.ipynb).
+# *Energy* is the sum of the squares, and the DCT keeps it. Most of it is in the first few numbers, above all in $D(0, 0)$, the mean
+# brightness. The others hold the fine texture that the eye hardly sees, and PEL bets that a forgery shows there. It slides this window over the
+# whole face and gives each frequency a map of its own: 64 for brightness and 64 for each of two differences of colour. Two networks,
+# one on pixels and one on these maps, point each other to what they find. A grey picture has no differences of colour, so that here
+# PEL works with 64 maps instead of 192. That is [05](05_fine_grained_frequency.ipynb) and [06](06_progressive_enhancement.ipynb).
 #
 # ## 5 Score one image
 #
@@ -315,7 +317,7 @@ figures.show(fig, alt=alt, name="start_dct")
 # python -m lib.detect my_clip.mp4 my_folder --csv scores.csv --heatmap heat
 # ```
 #
-# A **score** is a number from 0 (real) to 1 (fake); from 0.5 on the verdict is "fake". BTS takes an image whole, because it is trained on
+# A **score** is a number from 0 (real) to 1 (fake); above 0.5 the verdict is "fake". BTS takes an image whole, because it is trained on
 # pictures that are aligned faces. In Python, on a test photograph and a test fake:
 
 # %%

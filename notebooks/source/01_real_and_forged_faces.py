@@ -600,8 +600,9 @@ beyond = (f"Beyond luck: {named}. A network could win that little with it, and n
           if len(sure) else "None is beyond luck: every interval contains 0.5.")
 far_text = (f"the {far['measure']} of {far['of']} is furthest from guessing, with an AUC of "
             f"{far['AUC']:.3f} [{far['low']:.3f}, {far['high']:.3f}]")
-Markdown(f"Of all measures {far_text}: fakes have the {'smaller' if far['AUC'] < 0.5 else 'larger'} "
-         f"values. {beyond} A set in colour could also be tinted; these grey pictures cannot.")
+size_of = "smaller" if far["AUC"] < 0.5 else "larger"
+Markdown(f"Of all measures {far_text}: fakes have the {size_of} values. {beyond} A set in colour "
+         "could also be tinted; these grey pictures cannot.")
 
 
 # %% [markdown]
