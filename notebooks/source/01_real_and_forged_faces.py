@@ -112,16 +112,16 @@ def first_picture(path):
     return video.read_frames(path, [0])[0] if is_video else image.read_image(path)
 
 
+splits = [split for split in layouts.SPLITS if split in people_of]
 pictures, names = [], []
-for split in people_of.index:
+for split in splits:
     some = reals[reals["split"] == split].drop_duplicates("identity").head(8)
     gaps = [None] * (8 - len(some))
     pictures += [*(first_picture(path) for path in some["path"]), *gaps]
     names += [*some["identity"], *gaps]
 names = [name or "" for name in names]
-fig = figures.show_grid(pictures, names, columns=8, side=1.2, rows=people_of.index)
-alt = f"Up to eight people of each split, a split a row: {', '.join(people_of.index)}"
-figures.show(fig, alt=alt)
+fig = figures.show_grid(pictures, names, columns=8, side=1.2, rows=splits)
+figures.show(fig, alt=f"Up to eight people of each split, a split a row: {', '.join(splits)}")
 
 # %% [markdown]
 # ## 3 Forge a face, step by step
@@ -344,8 +344,8 @@ alt = "Five steps: " + "; ".join(names) + "; arrows show how the source moves"
 figures.show(fig, alt=alt, name="forge_face2face")
 
 # %% [markdown]
-# The identity stays, the mouth and the brows move a little. This is the hardest of the four to see, because every pixel is the
-# target's own.
+# The identity stays, the mouth and the brows move. Nothing is painted: every pixel is the target's own, only shifted. So there is no
+# foreign skin to find, only bent lines and teeth that grew.
 #
 # ### 3.5 NeuralTextures: a network draws the mouth anew
 #
@@ -389,10 +389,10 @@ figures.show(fig, alt=alt, name="forge_all_methods")
 scenes = np.stack([face.scene for face in targets])
 change = {method: np.abs(fake - scenes) for method, (fake, _) in forged.items()}
 mean_change = {method: float(each.mean() * 255) for method, each in change.items()}
-fig = figures.show_grid([each[shown[0]] for each in change.values()],
-                        [f"{method}\n{mean_change[method]:.1f} on average" for method in change],
-                        columns=4, limits=(0, 0.3))
-figures.show(fig, alt="Where each method changed the first photograph: brighter is more")
+pictures = [each[shown[0]] for each in change.values()]
+names = [f"{method}: {mean_change[method]:.1f}" for method in change]
+fig = figures.show_grid(pictures, names, columns=4, limits=(0, 0.3))
+figures.show(fig, alt=f"Where each method changed the first photograph. Means: {', '.join(names)}")
 
 # %% tags=["hide-input"]
 strongest, weakest = (pick(mean_change, key=mean_change.get) for pick in (max, min))
@@ -441,12 +441,13 @@ if both:
     y, x = (side // 2 for side in frames["c23", "original"].shape[:2])
     close = [frames[c, "original"][y - 8 : y + 56, x - 32 : x + 32] / 255 for c in qualities]
     difference = np.abs(close[0] - close[1]).mean(axis=2)
-    fig = figures.show_grid([*close, difference], [*qualities, "difference"], side=3)
+    names = [*qualities, f"difference: {255 * difference.mean():.1f} of 255 on average"]
+    fig = figures.show_grid([*close, difference], names, side=3)
     figures.show(fig, alt="The same square of a face at c23 and at c40, and their difference",
                  name="compression_close_up")
 
 # %% [markdown]
-# Look at the skin in c40: it lies in flat blocks, and small features have gone. How large is that beside a forgery? We take the first frame of
+# Look at the skin in c40: it lies in smooth patches, and small features have gone. How large is that beside a forgery? We take the first frame of
 # one test person, and compare each forged one with the original (both c23), and the original at c40 with the original at c23.
 
 # %%
@@ -457,8 +458,9 @@ if both:
     moved["the codec, c40"] = np.abs(frames["c40", "original"] - original).mean()
     below = [method for method in moved if moved[method] < moved["the codec, c40"]]
     fig, ax = plt.subplots(figsize=(7, 2.6))
-    colours = [figures.REAL if name.startswith("the codec") else figures.FAKE for name in moved]
-    ax.barh(list(moved), list(moved.values()), color=colours)
+    bars = ax.barh(list(moved), list(moved.values()), color=figures.FAKE)
+    bars[-1].set(color=figures.REAL, hatch="//", edgecolor="white")
+    ax.invert_yaxis()
     ax.set(xlabel="mean change of a pixel (grey levels of 255)")
     finding = (f"At c40 the codec changes more than {', '.join(below)}" if below
                else "Every forgery changes more than the codec")
@@ -548,7 +550,8 @@ if len(masked):
 # ask each such measure alone to tell real from fake. The **AUC** is the chance that a random fake has a larger value than a random
 # original: 0.5 is guessing, 1 tells perfectly, and so does 0, with the sign turned. From 0.35 to 0.65 we call a measure clean.
 # We measure the videos, then the crops that the detectors see. Brackets: 95 % intervals. For these the *people* are drawn again and
-# again, because twenty frames of one person are not twenty independent facts.
+# again, because twenty frames of one person are not twenty independent facts; the interval is two standard deviations of the AUC wide on
+# each side.
 
 # %%
 def sampled(items, count=400):
@@ -559,8 +562,9 @@ def auc_of(items, values):
     """Return the AUC of a measure and its 95 % interval over the people."""
     labels, values = items["label"].to_numpy(), values.to_numpy(float)
     auc = lambda weights: weighted(labels, values, weights)[1]
-    ends = resampling.interval(items["identity"], auc, seed=params.seed, labels=labels)
-    return {"AUC": auc(np.ones((1, len(labels))))[0], "low": ends[0], "high": ends[1]}
+    reach = 2 * resampling.standard_error(items["identity"], auc, seed=params.seed, labels=labels)
+    value = auc(np.ones((1, len(labels))))[0]
+    return {"AUC": value, "low": value - reach, "high": value + reach}
 
 
 # %%
@@ -577,8 +581,8 @@ auc.assign(text=text).pivot(index="measure", columns="of", values="text").fillna
 # %%
 low, high = shortcuts.ALLOWED
 outside = auc[~auc["AUC"].between(low, high)]
-verdict = ("no measure gives the label away" if outside.empty
-           else f"careful: {', '.join(outside['measure'].unique())} gives it away")
+verdict = ("every measure is in the range that we call clean" if outside.empty
+           else f"careful: {', '.join(outside['measure'].unique())} gives the label away")
 fig, ax = plt.subplots(figsize=(7, 3))
 ax.axvspan(low, high, color="0.9")
 ax.axvline(0.5, color="0.4", linestyle=":")
@@ -596,7 +600,7 @@ figures.show(fig, alt=alt, name="shortcuts")
 far = auc.loc[(auc["AUC"] - 0.5).abs().idxmax()]
 sure = auc[(auc["low"] > 0.5) | (auc["high"] < 0.5)]
 named = ", ".join(f"{row.measure} of {row.of}" for row in sure.itertuples())
-beyond = (f"Beyond luck: {named}. A network could win that little with it, and no more."
+beyond = (f"Beyond luck: {named}. A detector that used nothing else would get just this AUC."
           if len(sure) else "None is beyond luck: every interval contains 0.5.")
 far_text = (f"the {far['measure']} of {far['of']} is furthest from guessing, with an AUC of "
             f"{far['AUC']:.3f} [{far['low']:.3f}, {far['high']:.3f}]")
