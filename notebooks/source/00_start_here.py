@@ -239,7 +239,8 @@ by_amount = metrics(many, amount, level="frame", seed=params.seed)
 
 def with_interval(result, name, digits=3, scale=1):
     value, low, high = (scale * result[f"frame_{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    brackets = f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) else ""  # one person
+    return f"{value:.{digits}f}{brackets}"
 
 
 # %% tags=["hide-input"]
@@ -386,8 +387,8 @@ pel_frames = pel_score.read(["PEL"]).query("train == @own and test == @own")
 whole = videos(pel_frames)  # the score of a video: the mean of its frames
 fake = whole["score"] > detect.THRESHOLD
 real_part, fake_part = (fake[whole["label"] == label] for label in (0, 1))
-video_text = (f"the verdict fake goes to {real_part.sum()} of {len(real_part)} original test videos, "
-              f"and the verdict real to {(~fake_part).sum()} of {len(fake_part)} forged ones")
+video_text = (f"the verdict fake goes to {real_part.sum()} of {len(real_part)} original test "
+              f"videos, the verdict real to {(~fake_part).sum()} of {len(fake_part)} forged ones")
 told = list(map(judged, clips["method"], clips["label"], results))
 Markdown("\n".join([*told, "", f"One person is an example. With all test people, {video_text}."]))
 
@@ -494,9 +495,11 @@ percent.rename_axis("chosen by")
 # %% tags=["hide-input"]
 def lesson():
     half, top, picked = shares(0.5), shares(best), shares(chosen)
-    text = f"**AUC {with_interval(second, 'auc')}, but accuracy {half[0]:.1%}** at 0.5. "
+    text = f"**AUC {with_interval(second, 'auc')}, accuracy {half[0]:.1%}** at 0.5. "
     if top[0] - half[0] < 0.05:
         text = f"Here 0.5 ({half[0]:.1%} right) is nearly as good as hindsight ({top[0]:.1%}). "
+    elif second["frame_auc"] < 0.8:
+        text += f"Even hindsight gives only {top[0]:.1%}: at such an AUC no threshold helps much. "
     else:
         text += (f"The same scores, cut at {best:.3f}, give {top[0]:.1%}: the *order* is much "
                  "better than the verdicts, so the threshold is wrong, not the detector. ")
@@ -663,8 +666,8 @@ else:
 #
 # 1. `answer_1 = (0, 7)`: nothing changes downwards, and across it changes as fast as eight pixels allow.
 # 2. `answer_2 = np.sort(scores[labels == 0])[int(np.ceil(0.95 * (labels == 0).sum())) - 1]`: 95 % of the photographs lie at or
-#    below it, and only what lies *above* a threshold is accused. It is near the one from validation photographs, which is all that can be
-#    had before the test.
+#    below it, and only what lies *above* a threshold is accused. Compare it with the one from validation photographs, which is all that
+#    can be had before the test.
 # 3. `answer_3 = (rgb - F.interpolate(box_mean(rgb[None]), scale_factor=4)[0]).abs().mean().item()`. It rises: a better
 #    $\Phi$ explains more, so less is left over. A learned one explains most.
 #

@@ -458,8 +458,7 @@ if both:
     moved["the codec, c40"] = np.abs(frames["c40", "original"] - original).mean()
     below = [method for method in moved if moved[method] < moved["the codec, c40"]]
     fig, ax = plt.subplots(figsize=(7, 2.6))
-    bars = ax.barh(list(moved), list(moved.values()), color=figures.FAKE)
-    bars[-1].set(color=figures.REAL, hatch="//", edgecolor="white")
+    ax.barh(list(moved), list(moved.values()), color=[*[figures.FAKE] * (len(moved) - 1), "0.6"])
     ax.invert_yaxis()
     ax.set(xlabel="mean change of a pixel (grey levels of 255)")
     finding = (f"At c40 the codec changes more than {', '.join(below)}" if below
