@@ -85,7 +85,7 @@ print(f"scale {params.scale}")
 # ([lib/evaluation/verdicts.py](../lib/evaluation/verdicts.py)).
 
 # %% tags=["hide-input"]
-claims = report.read_claims()
+claims = report.read_claims().reset_index(drop=True)
 measured = claims[claims["effect"].notna()]
 counts = pd.crosstab(claims["place"], claims["verdict"])
 counts = counts.reindex(columns=verdicts.WORDS, fill_value=0)
