@@ -22,7 +22,8 @@ def source(data_set, method):
     """Return the name of a source for readers: bundled photographs are not called after the set they stand in for."""
     if not bundled(data_set.root):
         return method
-    return "ORL photographs" if method in REAL_SOURCES else f"our {method}"
+    real = dict.fromkeys(REAL_SOURCES, "ORL photographs") | {"original": "ORL photographs, filmed"}
+    return real.get(method, f"our {method}")
 
 
 def card(data_set, table):

@@ -153,7 +153,7 @@ forged = layouts.videos(one) if is_video else layouts.images(one, params.seed)
 
 
 def named(data_set, method):
-    return cards.source(data_set, method).replace("our original", "ORL photographs, filmed")
+    return cards.source(data_set, method)
 
 
 def counted(data_set, table):
