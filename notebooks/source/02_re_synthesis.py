@@ -570,7 +570,7 @@ gain = over_people((quality["Phi"] - quality["bicubic"])[real_rows], chosen[real
 fig, ax = plt.subplots(figsize=(7, 3))
 for step, way in enumerate(written):
     part = measured.xs(way, level=1).loc[sources]
-    bars = [part["mean"] - part["low"], part["high"] - part["mean"]]
+    bars = [(part["mean"] - part["low"]).clip(0), (part["high"] - part["mean"]).clip(0)]
     style = {"fmt": figures.MARKERS[step], "color": figures.COLOURS[step], "capsize": 3}
     height = np.arange(len(sources)) + 0.2 * (step - 1)
     ax.errorbar(part["mean"], height, xerr=bars, label=way.replace("Phi", "Φ"), **style)

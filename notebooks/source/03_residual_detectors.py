@@ -28,7 +28,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 from sklearn.metrics import roc_auc_score
 
 from lib import detectors, figures, paths
@@ -323,8 +323,8 @@ _, after_paper, *_, end_paper = (x.shape[-1] for x in way["paper, stage 5"])
 Markdown(f"""
 **{last}, collapses.** Its map has {before}×{before} places; two strides and a pooling at the start
 of the network leave {after}×{after}. From there on, eight of the nine weights of each 3×3
-convolution meet nothing but padding: this detector reads *which* features differ, no longer *where*.
-Of the paper's 1024 pixels, {after_paper}×{after_paper} places are left at that point, and
+convolution meet nothing but padding: this detector reads *which* features differ, and no longer
+*where*. Of the paper's 1024 pixels, {after_paper}×{after_paper} places are left at that point, and
 {end_paper}×{end_paper} at the end.
 """ if after == 1 else f"{last}: {after}×{after} places are left after the start of the network.")
 
@@ -672,7 +672,7 @@ print(f"released: {released:.1e} {'✓ Φ stands still' if released == 0 else '�
 print(f"joint:    {joint:.1e} {'✓ Φ learns' if joint > 0 else '✗'}")
 
 # %% [markdown]
-# What that does in the long run takes longer than this notebook. **Train it yourself: about half an hour.**
+# What that does in the long run takes longer than this notebook. **Train it yourself: about twenty minutes on two cores.**
 # `python -m lib.bts.joint_training --seeds 0 1 2` trains, from the same start, the detectors alone (*frozen*), the release's
 # way (*released*) and both (*joint*), each as many steps, and keeps `results/tables/bts_end_to_end.csv`. Where that file holds
 # this data set, here it is:
@@ -685,10 +685,12 @@ wanted = {"psnr": "PSNR, clean (dB)", "degraded_psnr": "PSNR after Ω (dB)",
           "raw_accuracy": "accuracy, known", "other_auc": "AUC, unknown",
           "P_accuracy": "accuracy, +P"}
 columns = {column: name for column, name in wanted.items() if column in runs}
-means = runs.rename(columns=columns).groupby("variant", sort=False)[list(columns.values())].mean()
-seeds = f"means over {runs['seed'].nunique()} training seeds"
-print(seeds if len(runs) else "not run at this scale")
-means.style.format(precision=4)
+if runs.empty:
+    print("not run at this scale")
+else:
+    means = runs.groupby("variant", sort=False)[list(columns)].mean().rename(columns=columns)
+    print(f"means over {runs['seed'].nunique()} training seeds")
+    display(means.style.format(precision=4))
 
 # %%
 if not runs.empty:
@@ -702,6 +704,7 @@ if not runs.empty:
         ax.set_title(name, fontsize=10)
         ax.tick_params(axis="x", rotation=45)
     axes[0].set_ylabel("change since the start")
+    fig.suptitle(f"Joint training is ahead with every seed in {sum(better)} of {len(better)} measures")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     figures.show(fig, alt="Dots: what each way of training changes, one dot a seed, around a line "
                  "at zero. The next cell has the numbers.", name="bts_end_to_end")
