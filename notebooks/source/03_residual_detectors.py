@@ -705,7 +705,7 @@ if not runs.empty:
         ax.set_title(name, fontsize=10)
         ax.tick_params(axis="x", rotation=45)
     axes[0].set_ylabel("change since the start")
-    fig.suptitle(f"Joint is ahead of frozen with every seed in {sum(ahead)} of {len(ahead)} measures")
+    fig.suptitle(f"Joint beats frozen with every seed in {sum(ahead)} of {len(ahead)} measures")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     figures.show(fig, alt="Dots: what each way of training changes, one dot a seed, around a line "
                  "at zero. The next cell has the numbers.", name="bts_end_to_end")
