@@ -705,7 +705,7 @@ report.write_metrics("re_synthesis", {
 # ## What we saw
 
 # %% tags=["hide-input"]
-colour = "cannot be tested, because the pictures are grey" if grey else "has colour to learn from"
+colour = "cannot be tested: the pictures are grey" if grey else "has colour to learn from"
 Markdown(f"""
 - A quarter of the side keeps one number of sixteen. What happens inside a box is gone; it must be
   guessed.
