@@ -342,7 +342,8 @@ Markdown(f"""
 **Our {last} collapses.** Its map has {before}×{before} places; two strides and a pooling at the
 start of the network leave {after}×{after}. From there on, eight of the nine weights of each 3×3
 convolution meet nothing but padding: this detector reads *which* features differ, and no longer
-*where*. In the paper, at 1024 pixels, {after_paper}×{after_paper} places are left at that point, and {end_paper}×{end_paper} at the end.
+*where*. In the paper, at 1024 pixels, {after_paper}×{after_paper} places are left at that point,
+and {end_paper}×{end_paper} at the end.
 """ if after == 1 else f"{last}: {after}×{after} places are left after the start of the network.")
 
 # %% [markdown]
@@ -752,7 +753,7 @@ if not runs.empty:
     for column, name in columns.items():
         gain = by_seed[column]["joint"] - by_seed[column]["frozen"]
         range_ = f"{gain.mean():+.4f} ({gain.min():+.4f} .. {gain.max():+.4f})"
-        print(f"{name}: joint - frozen {range_}, higher with {(gain > 0).sum()} of {len(gain)} seeds")
+        print(f"{name}: joint - frozen {range_}, more with {(gain > 0).sum()} of {len(gain)} seeds")
     lower = (by_seed["loss"]["joint"] < by_seed["loss"]["start"]).sum()
     print(f"Eq. 3 on photographs it has not seen falls with {lower} of {len(by_seed)} seeds")
 
