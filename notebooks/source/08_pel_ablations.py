@@ -344,7 +344,12 @@ ends = lambda row: "" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.
 signed = lambda row: f"{row.effect:+.3f}{ends(row)}"
 said = [f"{row.row} {signed(row)}, the paper {reported[row.row] - reported['pel']:+.4f}"
         for row in gaps.itertuples() if row.row in theirs[4] | theirs[5]]
-lines = [f"Minus PEL, {luck}, interval over {over}: {'; '.join(said) or 'no row to compare'}."]
+told = "; ".join(said) or "no row to compare"
+if len(said) > 3:
+    steps = [reported[row] - reported["pel"] for row in gaps["row"]]
+    told = f"from {gaps['effect'].min():+.3f} to {gaps['effect'].max():+.3f}, the paper "
+    told += f"{np.nanmin(steps):+.4f} to {np.nanmax(steps):+.4f}"
+lines = [f"Minus PEL, {luck}, interval over {over}: {told}."]
 if one:
     lines.append("One training of a row is *not tested*: another seed may turn it round.")
 if use_earlier and {"rgb", "pel"} <= set(earlier):
@@ -378,6 +383,7 @@ def title(number, part):
     return f"Table {number}: {rows}, {len(part)} training: no spread to see"
 
 
+# %%
 fig, axes = plt.subplots(2, 1, figsize=(8, 6.6), sharex=True)
 for ax, (number, printed) in zip(axes, theirs.items(), strict=True):
     part = spread[[row for row in printed if row in spread]]
@@ -388,7 +394,7 @@ for ax, (number, printed) in zip(axes, theirs.items(), strict=True):
         ax.plot(part.mean(), range(part.shape[1]), "k|", markersize=16, linestyle="none")
     ax.set(xlabel="", ylabel="row (paper's AUC)")
     ax.set_title(title(number, part), fontsize=11)
-axes[1].set_xlabel(f"frame AUC of {HERE}; a mark is a seed, a line the mean")
+axes[1].set_xlabel("frame AUC; a mark is a seed, a line the mean")
 told = "; ".join(f"{row} {spread[row].min():.3f} to {spread[row].max():.3f}" for row in spread)
 alt = f"Marks of the AUC with each seed, a line a row ({whose}). {told}."
 figures.show(fig, alt=alt, name="pel_ablation_seeds")
@@ -409,6 +415,13 @@ if len(spread) > 1:
         f"the whole span of Table 4, {span[4]:.4f}: {needed(span[4])}. For PEL over "
         f"self-enhancement alone, {step:.4f}: {needed(step)}. (Exercise 2 has the formula.)"
     )
+    part = spread[[row for row in theirs[5] if row in spread]]
+    chance, found = part.std().mean() / len(part) ** 0.5, part.mean().std()
+    if found < chance:
+        text += (
+            f"\n\nThe means of the denoisers of Table 5 spread by {found:.3f}, no more than luck "
+            f"alone makes them ({chance:.3f}): here no denoiser can be told from another."
+        )
 Markdown(text)
 
 # %% [markdown]
@@ -514,7 +527,7 @@ bullets = [
     f"**PEL** has an AUC of {found['pel']} ({luck}, {people} people, interval over {over}); the "
     f"paper's {reported['pel']:.4f}. **RGB alone**: {found['rgb']}; the paper's "
     f"{reported['rgb']:.4f}.",
-    f"**The luck of the people** makes the AUC of one row uncertain by {width:.3f}; all rows of "
+    f"**The luck of the {over}** makes the AUC of one row uncertain by {width:.3f}; all rows of "
     f"the paper's Table 4 lie within {span[4]:.4f}.",
 ]
 if len(spread) > 1:
@@ -569,9 +582,11 @@ if answer_3 is None:
     print("3: not solved yet")
 else:
     flat = torch.full((1, 1, 16, 16), 0.7)
-    noisy = {name for name, kind, sizes in ablations.DENOISERS.values()
-             for k in (sizes if isinstance(sizes, tuple) else (sizes,))
-             if (flat - DENOISERS[kind](flat, k)).abs().max() > 1e-5}  # fmt: skip
+    noisy = set()
+    for name, kind, sizes in ablations.DENOISERS.values():
+        for k in sizes if isinstance(sizes, tuple) else (sizes,):
+            if (flat - DENOISERS[kind](flat, k)).abs().max() > 1e-5:
+                noisy.add(name)
     hint = "every one of them averages or picks among equal values"
     print("3: ✓" if set(answer_3) == noisy else f"3: ✗ {hint}")
 
