@@ -415,14 +415,17 @@ if len(spread) > 1:
         f"the whole span of Table 4, {span[4]:.4f}: {needed(span[4])}. For PEL over "
         f"self-enhancement alone, {step:.4f}: {needed(step)}. (Exercise 2 has the formula.)"
     )
-    part = spread[[row for row in theirs[5] if row in spread]]
-    chance, found = part.std().mean() / len(part) ** 0.5, part.mean().std()
-    if found < chance:
-        text += (
-            f"\n\nThe means of the denoisers of Table 5 spread by {found:.3f}, no more than luck "
-            f"alone makes them ({chance:.3f}): here no denoiser can be told from another."
-        )
 Markdown(text)
+
+# %% tags=["hide-input"]
+part = spread[[row for row in theirs[5] if row in spread]]
+found, chance = part.mean().std(), part.std().mean() / len(part) ** 0.5
+told = "more than" if found > chance else "no more than"
+Markdown(
+    f"The means of the denoisers of Table 5 spread by {found:.3f}, {told} luck alone makes them "
+    f"({chance:.3f})" + ("." if found > chance else ": here no denoiser can be told from another.")
+    if len(part) > 1 and part.shape[1] > 1 else ""
+)
 
 # %% [markdown]
 # ## 5 Does the paper's order come out?
