@@ -349,6 +349,8 @@ if len(said) > 3:
     steps = [reported[row] - reported["pel"] for row in gaps["row"]]
     told = f"from {gaps['effect'].min():+.3f} to {gaps['effect'].max():+.3f}, the paper "
     told += f"{np.nanmin(steps):+.4f} to {np.nanmax(steps):+.4f}"
+
+# %% tags=["hide-input"]
 lines = [f"Minus PEL, {luck}, interval over {over}: {told}."]
 if one:
     lines.append("One training of a row is *not tested*: another seed may turn it round.")
