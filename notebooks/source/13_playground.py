@@ -41,7 +41,8 @@ with open(clip["path"], "rb") as file:
     game = playground.Playground().opened(clip["path"], file.read())
 found, fig = game.look()
 print({playground.TITLES[name]: round(score, 3) for name, score in found.items()})
-figures.show(fig, alt="For each detector the picture, where it finds evidence for fake, and what it alone reads.")
+alt = "For each detector the picture, where it finds evidence for fake, and what it alone reads."
+figures.show(fig, alt=alt)
 
 # %% [markdown]
 # Read a row from the left: the picture as the detector gets it, where its first stream finds evidence (scaled from least to
@@ -134,8 +135,9 @@ answer_1 = None  # a number
 if answer_1 is None:
     print("1: not solved yet")
 else:
-    moved = {q: abs(game.scores(playground.Change(quality=q))["pel"] - found["pel"]) for q in range(10, 100, 10)}
-    print("1: ✓" if moved[answer_1] == max(moved.values()) else "1: ✗ try them in a loop: game.scores(Change(quality=q))")
+    after = {q: game.scores(playground.Change(quality=q))["pel"] for q in range(10, 100, 10)}
+    moved = {q: abs(score - found["pel"]) for q, score in after.items()}
+    print("1: ✓" if moved[answer_1] == max(moved.values()) else "1: ✗ try all nine in a loop")
 
 # %% [markdown]
 # **2** Is there a blur after which both detectors call this fake real (below 0.5)? Set `answer_2` to the smallest kernel of
@@ -147,8 +149,9 @@ answer_2 = None  # a number
 if answer_2 is None:
     print("2: not solved yet")
 else:
-    fooled = [k for k in range(1, 33, 2) if max(game.scores(playground.Change(blur=k)).values()) < 0.5]
-    print("2: ✓" if answer_2 == (fooled or [0])[0] else "2: ✗ max(scores.values()) < 0.5, for one kernel after the other")
+    highest = {k: max(game.scores(playground.Change(blur=k)).values()) for k in range(1, 33, 2)}
+    fooled = [kernel for kernel, score in highest.items() if score < 0.5]
+    print("2: ✓" if answer_2 == (fooled or [0])[0] else "2: ✗ try one kernel after the other")
 
 # %% [markdown]
 # **3** Take a photograph of yourself and score it five times, each with another camera, light or crop. By how much do the
