@@ -600,8 +600,9 @@ pd.DataFrame(rows).T.style.set_caption(f"1D spectrum, {generator}; power against
 
 # %% tags=["hide-input"]
 follows = pd.Series(top).corr(pd.Series(caught)) > 0.7
-first = """The detector follows the surplus of power at the highest frequencies. A repair takes
-it away, and the fakes pass. +P adds noise, which is power up there, and they are caught again"""
+first = f"""The detector follows the surplus of power at the highest frequencies. A repair
+takes it away, and the fakes pass. +P adds noise, which is power up there, and
+{caught.get("P", np.nan):.0f} % of them are caught again"""
 first = first if follows else "This time the detector does not follow the surplus of power alone"
 Markdown(f"""{first}. But look at the photographs: after +P, {blamed.get("P", np.nan):.0f} % of
 *them* are called fake, too. What is seen there is the damage, not the fake. The paper's tests,
@@ -625,11 +626,11 @@ by_test.style.hide().format(digits).set_caption("Ours (Avg), SR")
 
 # %% tags=["hide-input"]
 wrong = by_test[(by_test["AUC"] > 0.9) & (by_test["accuracy (%)"] < 85)]
-named = [f"{row.test} ({row[2]:.1f} %, AUC {row.AUC:.3f})" for row in wrong.itertuples(index=False)]
+named = [f"{row.test} ({row[1]:.1f} %, AUC {row.AUC:.3f})" for row in wrong.itertuples(index=False)]
 seen = """There fakes do score higher than photographs, but many of them stay below 0.5. The
 detector sees the difference; its threshold was right for other fakes. Exercise 4 moves it."""
 Markdown(f"""In {len(wrong)} of these {len(by_test)} tests the AUC is above 0.9 and the
-accuracy below 85 %: {"; ".join(named) or "none"}.{seen if named else ""}""")
+accuracy below 85 %: {"; ".join(named) or "none"}. {seen if named else ""}""")
 
 # %% [markdown]
 # All rows and all 20 columns, each with its interval, to look up:
