@@ -91,7 +91,7 @@ def weights(params):
             time.sleep(0.05)
         if not any(said):
             remedy = "connect to the network once, or copy this from a machine that has it"
-            lines.append(f"{key}: the ImageNet weights of {name} are not in {place} and no server of weights answers: {remedy}")
+            lines.append(f"{key}: the ImageNet weights of {name} are not in {place} and no server answers: {remedy}")
     if params.faces.detector == "dsfd" and not importlib.util.find_spec("face_detection"):
         lines.append("faces.detector: dsfd needs the face-detection package; mtcnn is installed")
     return lines

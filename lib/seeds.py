@@ -233,7 +233,7 @@ def _say(table):
     if len(outside):
         print(outside.drop(columns="inside").to_string(index=False, float_format="{:.3f}".format))
     share = len(outside) / len(table)
-    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) are outside the range of other seeds; 5 % are expected by luck")
+    print(f"{len(outside)} of {len(table)} numbers ({share:.0%}) are outside the range of other seeds (luck: 5 %)")
     return int(share > 0.15)
 
 

@@ -46,7 +46,7 @@ EDITS = {  # file, text, what takes its place: trainings that are stale, command
     "a comment far away": ("fakes/forge/scene.py", '"""', '"""Once more: ', set(), {"more_fakes"}),
     "the colours of figures": ("figures.py", "REAL, FAKE = ", "FAKE, REAL = ", set(), set()),
     "a table of the paper": ("pel/tables.py", "import numpy as np", "import numpy", set(), set()),
-    "the command line of a stage": ("pel/score.py", "also train on the sets", "train on the sets, too,", set(), {"pel_detectors"}),
+    "the command line of a stage": ("pel/score.py", "also train on", "train on, too,", set(), {"pel_detectors"}),
 }  # fmt: skip
 
 

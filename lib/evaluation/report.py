@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 from lib import paths
 from lib.evaluation.metrics import contradiction
@@ -39,6 +40,12 @@ def compare(name, ours):
     sides = [side.set_index(names)[values].add_suffix(f" ({who})") for who, side in (("paper", paper), ("ours", text))]
     order = [f"{c} ({who})" for c in values for who in ("paper", "ours")]
     return pd.concat(sides, axis=1)[order].fillna("").reset_index()
+
+
+def folded(summary, *parts):
+    """Return a block of HTML that opens on a click; parts: DataFrames, and texts as headings between them."""
+    shown = lambda part: f"<p><b>{part}</b></p>" if isinstance(part, str) else part.to_html(index=False, border=0)
+    return HTML(f"<details><summary>{summary}</summary>{''.join(map(shown, parts))}</details>")
 
 
 def write_table(name, frame):

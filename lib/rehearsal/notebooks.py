@@ -1,7 +1,6 @@
 """How many images the notebooks among the stages of dvc.yaml send through networks, and the list of all stages."""
 
 from lib import detectors
-from lib.bts import re_synthesis
 from lib.rehearsal import cpu, stages
 from lib.rehearsal.ledger import BASE
 from lib.rehearsal.networks import RDN_KEY
@@ -34,9 +33,8 @@ def residuals_notebook(costs, stage):
 def results_notebook(costs, stage):
     settings, (test, generators) = costs.params.re_synthesizer, pictures(costs.params)
     pixels, area = (settings.size / settings.patch) ** 2, (settings.size / cpu.LARGE) ** 2
-    for name in re_synthesis.NAMES:
-        images = test * (1 + generators)
-        costs.score(stage, f"residuals of {name}", RDN_KEY, images, settings.size, pixels, at_once=16)
+    images = test * (1 + generators)
+    costs.score(stage, "residuals of SR", RDN_KEY, images, settings.size, pixels, at_once=16)
     each = area * (costs.seconds["read"] + costs.seconds["grey spectrum"])
     costs.cpu(stage, "spectra", each * test * (1 + 5 * generators), cores=1)  # raw, R, A, E, P
 

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from lib import detectors, figures, paths, seeds
 from lib.bts import re_synthesis, score, sets, tables, train, wiped
@@ -414,13 +414,6 @@ def beside(number, table, groups, intervals=False):
     return pd.DataFrame(text)
 
 
-def folded(summary, *parts):
-    """A block that opens on a click; parts: tables, and headings for them."""
-    html = lambda part: part.to_html(index=False, border=0)
-    inside = "".join(f"<p><b>{p}</b></p>" if isinstance(p, str) else html(p) for p in parts)
-    return HTML(f"<details><summary>{summary}</summary>{inside}</details>")
-
-
 # %%
 table1 = tables.arrange(measured, tables.TABLE1)
 TESTS = {"raw": ["raw"], "wiped": ["R", "E", "A"], "+P": ["P"]}
@@ -642,16 +635,17 @@ blocks = []
 for title, short in SIDES.items():
     groups = {sign(end): [f"{short}_{end}"] for end in ("raw", "R", "E", "A", "P")}
     blocks += [title, beside(1, table1, groups, intervals=True)]
-folded("Table 1, every cell: accuracy in percent, ours [95 % interval] (the paper's)", *blocks,
-       "The six groups above, for all rows", summary)
+said = "Table 1, every cell: accuracy in percent, ours [95 % interval] (the paper's)"
+report.folded(said, *blocks, "The six groups above, for all rows", summary)
 
 # %%
 averages = tables.printed_averages(PAPER[1].reset_index())
 off = ((averages["printed"] - averages["recomputed"]).abs() > 0.06).sum()
 ours = table1.set_index(tables.ROW)["avg"].to_dict() if "avg" in table1 else {}
 averages["ours"] = [ours.get(row) for row in zip(averages["detector"], averages["S"], strict=True)]
-folded(f"The column Avg: what the paper prints differs from the mean of its cells in {off} of "
-       f"{len(averages)} rows", averages.round(1).astype(object).fillna("–"))
+said = "The column Avg: what the paper prints differs from the mean of its cells"
+averages = averages.round(1).astype(object).fillna("–")
+report.folded(f"{said} in {off} of {len(averages)} rows", averages)
 
 # %% [markdown]
 # ## 6 Pictures from elsewhere: Table 2, Fig. 6, scenes
@@ -667,7 +661,7 @@ table2 = tables.arrange(measured, tables.TABLE2)
 report.write_table("bts_table2", table2)
 summary2 = beside(2, table2, GROUPS2)
 display(summary2[summary2["detector"].isin(names)].style.hide().set_caption(caption))
-folded("Table 2, all rows with intervals", beside(2, table2, GROUPS2, intervals=True))
+report.folded("Table 2, all rows with intervals", beside(2, table2, GROUPS2, intervals=True))
 
 # %% tags=["hide-input"]
 by_side = {on: [f"{short}_{end}" for end in STYLE2] for on, short in tables.SHORT.items()}

@@ -32,7 +32,7 @@ import scipy.fft
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 from sklearn.metrics import roc_auc_score
 
 from lib import figures, ops, paths
@@ -526,13 +526,8 @@ figures.show(fig, alt="Roofline: operations per byte against billion operations 
 
 
 # %%
-def folded(summary, table, digits):
-    html = table.style.format(precision=digits, na_rep="-").hide().to_html()
-    return HTML(f"<details><summary>{summary}</summary>{html}</details>")
-
-
 columns = ["operation", "shape", "reference", "ours", "floor", "ours / floor", "reference / ours"]
-folded("The same in milliseconds, on this machine", measured[columns], 2)
+report.folded("The same in milliseconds, on this machine", measured[columns].round(2))
 
 # %% [markdown]
 # **Could a compiler have written it?** The same network in plain PyTorch under `torch.compile` becomes one fused loop too,
@@ -547,8 +542,9 @@ kinds = {"forward": benchmark[~with_backward], "forward and backward": benchmark
 for name, rows in kinds.items():
     ratio = rows["compiled / ours"]
     print(f"{name}: torch.compile's takes {ratio.min():.1f} to {ratio.max():.1f} times as long")
-folded("Milliseconds at the sizes of EfficientNet-B4, measured once by <code>python -m "
-       "lib.benchmarks.ops</code> (-: the library has no such operation)", benchmark[columns], 1)
+said = "Milliseconds at the sizes of EfficientNet-B4, measured once by <code>python -m "
+said += "lib.benchmarks.ops</code> (-: the library has no such operation)"
+report.folded(said, benchmark[columns].round(1).astype(object).fillna("-"))
 
 # %% tags=["hide-input"]
 with torch.no_grad():

@@ -55,8 +55,10 @@ figures.show(fig, alt=alt)
 
 # %%
 qualities = (100, 90, 70, 50, 30, 10)
-rows = [{"JPEG quality": "none" if q == 100 else q, **game.scores(playground.Change(quality=q))} for q in qualities]
-pd.DataFrame(rows).rename(columns={"pel": "PEL", "bts": "Beyond the Spectrum"}).style.hide().format(precision=3)
+found_at = {q: game.scores(playground.Change(quality=q)) for q in qualities}
+rows = [{"JPEG quality": "none" if q == 100 else q, **scores} for q, scores in found_at.items()]
+named = pd.DataFrame(rows).rename(columns={"pel": "PEL", "bts": "Beyond the Spectrum"})
+named.style.hide().format(precision=3)
 
 # %% [markdown]
 # And what do the enhancement modules of PEL add to the score of this one face? Taken out, the same weights answer without
@@ -74,7 +76,8 @@ print(f"PEL with its enhancements {found['pel']:.3f}, without them {without:.3f}
 # of forgeries. A high score accuses nobody; a low one acquits nobody.
 
 # %% tags=["hide-input"]
-upload = widgets.FileUpload(accept="image/*,video/*", multiple=False, description="a picture or a video")
+kinds = "image/*,video/*"
+upload = widgets.FileUpload(accept=kinds, multiple=False, description="a picture or a video")
 sliders = {
     "quality": widgets.IntSlider(100, 10, 100, 5, description="JPEG quality"),
     "blur": widgets.IntSlider(1, 1, 15, 2, description="blur (pixels)"),
@@ -94,8 +97,8 @@ for slider in (*sliders.values(), band):
 def answer(*values):
     change = playground.Change(**dict(zip(sliders, values, strict=False)))
     found, fig = game.look(change, enhanced.value, divmod(band.value, 8))
-    lines = (f"{title} <b class='score-{name}'>{found[name]:.3f}</b>" for name, title in playground.TITLES.items())
-    said.value = "<br>".join(lines)
+    bold = lambda name: f"<b class='score-{name}'>{found[name]:.3f}</b>"
+    said.value = "<br>".join(f"{title} {bold(name)}" for name, title in playground.TITLES.items())
     return fig
 
 

@@ -22,7 +22,9 @@ def main(arguments=None):
 
     teach = command("train", "train ProGAN, StyleGAN or StyleGAN2")
     teach.add_argument("name", choices=train.GENERATORS)
-    teach.add_argument("--people", choices=train.PEOPLE, default="train", help="people from whose photographs it learns (%(default)s)")
+    teach.add_argument(
+        "--people", choices=train.PEOPLE, default="train", help="people that it learns from (%(default)s)"
+    )
     tune = command("finetune", "go on training until the spectrum is that of photographs: +R, +A", True)
     tune.add_argument("name", choices=("progan", "stylegan"))
     tune.add_argument("kind", choices=finetune.KINDS)
