@@ -188,6 +188,15 @@ def enlarged(maps, size):
 
 
 # %%
+def with_bar(fig, first, last, label):
+    """Put a colour bar beside the pictures first .. last - 1 of a grid, and leave room for it."""
+    width, height = fig.get_size_inches()
+    fig.set_size_inches(width + 1, height)
+    bar = figures.heat_bar(fig.axes[first:last], label, ticks=[0, 1])
+    bar.ax.set_yticklabels(["least", "most"])
+
+
+# %%
 versions = pick_versions(test)
 scores, pictures, maps = look(pel, versions)
 masks = read_masks(versions, pel.size).float()
@@ -195,9 +204,8 @@ cells, n = [*pictures, *masks], len(versions)
 for heat in enlarged(maps, pel.size).values():
     cells += [figures.overlay(p, h) for p, h in zip(pictures, heat, strict=True)]
 titles = [f"{m}\nscore {s:.2f}" for m, s in zip(versions["method"], scores, strict=True)]
-fig = figures.show_grid(cells, titles, columns=n, side=1.7, rows=["face", "mask", *maps])
-bar = figures.heat_bar(fig.axes[2 * n :], "evidence for fake in this face", ticks=[0, 1])
-bar.ax.set_yticklabels(["least", "most"])
+fig = figures.show_grid(cells, titles, columns=n, side=1.4, rows=["face", "mask", *maps])
+with_bar(fig, 2 * n, 4 * n, "evidence for fake in this face")
 right = int(((scores > 0.5) == torch.tensor(versions["label"].to_numpy())).sum())
 fig.suptitle(f"PEL calls {right} of these {n} faces rightly (score above 0.5: fake)", fontsize=11)
 alt = (
@@ -251,7 +259,7 @@ average = {}
 for stream in STREAMS:
     average[stream] = {"real": seen_maps["real"][stream].mean(0)}
     for method in seen["fake"]["method"].unique():
-        own = (seen["fake"]["method"] == method).to_numpy()
+        own = torch.tensor((seen["fake"]["method"] == method).to_numpy())
         average[stream][method] = seen_maps["fake"][stream][own].mean(0)
 
 # %%
@@ -263,7 +271,7 @@ for row, (stream, kinds) in zip(axes, average.items(), strict=True):
     look_of = {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit, "cbar": False, "square": True}
     for ax, (kind, m) in zip(row, kinds.items(), strict=True):
         annotated = {"annot": m.numel() <= 36, "fmt": ".0f", "annot_kws": {"size": 8}}
-        sns.heatmap(m.numpy(), **look_of, **annotated, ax=ax)
+        sns.heatmap(m.round().numpy() + 0.0, **look_of, **annotated, ax=ax)  # + 0: no "-0"
         ax.set(xticks=[], yticks=[], ylabel=stream if kind == "real" else "")
         ax.set_title(f"{kind}: {m.mean():+.1f}", fontsize=10)
 fig.suptitle("Mean maps in units of the logit; above each: what it adds to the logit", fontsize=11)
@@ -281,10 +289,11 @@ said = []
 for stream in STREAMS:
     real, fake = (seen_maps[kind][stream].mean(0) for kind in ("real", "fake"))
     r = np.corrcoef(real.flatten(), fake.flatten())[0, 1]
-    word = "the same" if r > 0.5 else "the opposite" if r < -0.5 else "other"
+    word = "the same places stand out" if r > 0.5 else "other places stand out"
+    turned = "the same places stand out, and speak for real there"
     said.append(
         f"- **{stream}**: the mean maps of real faces and of fakes correlate {r:+.2f} over their "
-        f"{real.numel()} places: {word} places stand out. Highest value of the real faces: "
+        f"{real.numel()} places: {turned if r < -0.5 else word}. Highest value of the real faces: "
         f"{highest(real)}, of the fakes: {highest(fake)}."
     )
 Markdown("\n".join(said))
@@ -337,8 +346,8 @@ if len(chosen):
     display(pd.DataFrame(rows).T.rename_axis("share of the heat inside the mask", axis=1))
 
 # %% [markdown]
-# Both streams put more heat inside the masks than an even map. Is that the forgery, or only a liking for the middle of
-# the face? Four controls ask for it. Each is a map or a mask that knows nothing of *this* forgery:
+# A number above that of the even map: is that the forgery, or only a liking for the middle of the face? Four controls
+# ask for it. Each is a map or a mask that knows nothing of *this* forgery:
 #
 # 1. the mask **mirrored** left to right (a face is symmetric, so this one should change little);
 # 2. the mask **upside down**: the same area, in the wrong place;
@@ -407,10 +416,16 @@ def beaten(stream):
     own = text(*over_people(by_control["its own mask"][stream], chosen["identity"]))
     said = f"- **{stream}**: {own} times the heat of an even map on its own mask. "
     said += f"More than: {'; '.join(won) or 'no control'}. "
-    said += f"Not more than: {'; '.join(rest)}. " if rest else ""
-    follows = "So its shape does follow the forgery from one method to the next."
-    likes = "So its heat is as high where another method forged another region."
-    return said + (follows if ELSEWHERE in won else likes if ELSEWHERE in rest else "")
+    return said + (f"Not more than: {'; '.join(rest)}. " if rest else "") + anyway(stream)
+
+
+def anyway(stream):
+    """Which part of the excess over an even map is there on fakes forged by other methods?"""
+    own, other = (np.nanmean(by_control[c][stream]) for c in ("its own mask", ELSEWHERE))
+    if not own > 1 or np.isnan(other):
+        return "It has no more than an even map, or there is nothing to compare it with."
+    part = (other - 1) / (own - 1)
+    return f"Of its excess over an even map, {part:.0%} is there on fakes by other methods, too."
 
 
 Markdown("\n".join(map(beaten, STREAMS)) if len(chosen) else "No masks, no verdict.")
@@ -444,25 +459,27 @@ if len(chosen):
 # Method by method, with the upside-down mask beside it:
 
 # %%
-if len(chosen):
+def bars_and_diamonds(ax):
+    """Bars: heat inside the masks, with intervals over people; diamonds: the masks upside down."""
     inside = shares.assign(method=chosen["method"], who=chosen["identity"])
-    inside = inside.melt(["method", "who"], var_name="stream", value_name="share inside")
-    order, what = list(inside["method"].unique()), {"x": "method", "y": "share inside"}
-    fig, ax = plt.subplots(figsize=(8.5, 3.6))
-    lines = {"linestyle": "-", "linewidth": 1.5}
-    sns.barplot(inside, **what, hue="stream", units="who", seed=params.seed, err_kws=lines, ax=ax)
+    inside = inside.melt(["method", "who"], var_name="stream", value_name="inside")
+    how = {"units": "who", "seed": params.seed, "err_kws": {"linestyle": "-", "linewidth": 1.5}}
+    sns.barplot(inside, x="method", y="inside", hue="stream", order=order, **how, ax=ax)
     mark = {"s": 60, "marker": "D", "color": "white", "edgecolor": "black", "zorder": 5}
     for bars, stream, hatch in zip(ax.containers, STREAMS, ("", "//"), strict=False):
         wrong = pd.Series(share_inside(region.flip(1), fake_heats[stream]).numpy())
-        wrong = wrong.groupby(chosen["method"]).mean()[order]
         middles = [bar.get_x() + bar.get_width() / 2 for bar in bars.patches]
         label = "mask upside down" if stream == STREAMS[0] else None
-        ax.scatter(middles, wrong, label=label, **mark)
+        ax.scatter(middles, wrong.groupby(chosen["method"]).mean()[order], label=label, **mark)
         for bar in bars.patches:
             bar.set_hatch(hatch)
 
+
 # %%
 if len(chosen):
+    fig, ax = plt.subplots(figsize=(8.5, 3.6))
+    order = sorted(chosen["method"].unique())
+    bars_and_diamonds(ax)
     even = pd.Series(area.numpy()).groupby(chosen["method"]).mean()[order]
     x = np.arange(len(order))
     ax.hlines(even, x - 0.4, x + 0.4, color="black", linestyle="--", label="an even map")
@@ -593,9 +610,8 @@ def draw(module, stages, name):
         heat = to_heat(m, pel.size).cpu()
         cells += [figures.overlay(p, h) for p, h in zip(pictures, heat, strict=True)]
     titles, rows = list(versions["method"]), ["face", "mask", *chosen_maps]
-    fig = figures.show_grid(cells, titles, columns=n, side=1.6, rows=rows)
-    bar = figures.heat_bar(fig.axes[2 * n :], "added, in this face", ticks=[0, 1])
-    bar.ax.set_yticklabels(["least", "most"])
+    fig = figures.show_grid(cells, titles, columns=n, side=1.15, rows=rows)
+    with_bar(fig, 2 * n, len(cells), "added, in this face")
     title = f"What {module}-enhancement adds (maps of up to {widest} pixels a side)"
     fig.suptitle(title, fontsize=11)
     figures.show(fig, f"{title}, behind stages {stages}, over {n} versions of a face.", name=name)
@@ -653,7 +669,7 @@ if len(chosen):
     gains = times.groupby(chosen["method"].to_numpy()).mean()
     mean = gains.mean()  # every method counts the same
     table7 = gains.T.assign(**{"all fakes": mean})
-    table7["real faces,\nsame masks"] = [np.nanmean(at_reals[key][:, 0]) for key in NAMES]
+    table7["real, same masks"] = [np.nanmean(at_reals[key][:, 0]) for key in NAMES]
 
 # %%
 if len(chosen):
@@ -666,6 +682,7 @@ if len(chosen):
     ax.figure.set_size_inches(8.5, 0.42 * len(mean) + 1.4)
     ax.axvline(len(gains), color="white", linewidth=4)
     ax.set(xlabel="", ylabel="")
+    ax.set_xticks(ax.get_xticks(), table7.columns, rotation=20, ha="right", fontsize=9)
     above = f"{(mean > 1).sum()} of {len(mean)} modules add more inside the masks than an even map"
     clearer = f"{len(clear7)} of {len(mean)} add more there than on real faces"
     ax.set_title(f"{above} (1.00),\n{clearer}", fontsize=11, loc="right")
@@ -687,14 +704,21 @@ if len(chosen):
         f"- More inside the mask than on the real face of the same frame, under the same mask: "
         f"{'; '.join(clear7) or 'no module'} (intervals over people above 0)."
     ]
+    words = {"more": "as in the paper", "less": "the other way round than in the paper"}
     for place, figure in ((first, "Fig. 3"), (end, "Fig. 4")):
-        parts = [f"{s} {text(*stronger((*place, s)))}" for s in STREAMS]
+        found = {s: stronger((*place, s)) for s in STREAMS}
+        sides = {s: verdict(*(np.array(ratio) - 1)) for s, ratio in found.items()}
+        parts = [f"{s} {text(*found[s])} ({words.get(sides[s], unseen)})" for s in STREAMS]
         said.append(
             f"- {place[0].capitalize()}-enhancement of stage {place[1]} adds, inside the mask, "
-            f"this many times what it adds to the real face: {', '.join(parts)} ({figure} of the "
-            "paper: more in fakes, so above 1)."
+            f"this many times what it adds to the real face: {', '.join(parts)}. {figure} of the "
+            "paper: more in fakes, so above 1."
         )
 Markdown("\n".join(said))
+
+# %% [markdown]
+# Where fakes get *less* than real faces, remember how ours are made: a small decoder and a blended border leave
+# smoother skin than the photograph had, so that noise enhancement may find less noise to add.
 
 
 # %% [markdown]
@@ -738,7 +762,7 @@ torch.manual_seed(params.seed)
 start = type(pel.model)(**options).eval()
 learning = FaceImages(spread(table[table["split"] == "train"], 256), pel.size)
 start.prepare(learning, 1)  # as before a training: the new maps hear every frequency equally loud
-start.to(device)
+start = start.to(device)
 
 # %%
 half = [spread(test[test["label"] == label], 150) for label in (0, 1)]
@@ -777,6 +801,9 @@ said.append(
     f"- Of the fakes, the {STREAMS[0]} stream knows {hard.idxmax()} best ({hard.max():.2f}) and "
     f"{hard.idxmin()} worst ({hard.min():.2f}): one number for all fakes hides this."
 )
+early = pd.Series(agreement[STREAMS[0], "before"])[fakes].groupby(some["method"][fakes]).mean()
+if no_better := [method for method in hard.index if hard[method] <= early[method]]:
+    said.append(f"- No higher than before the training: {', '.join(no_better)}.")
 Markdown("\n".join(said))
 
 
@@ -804,7 +831,7 @@ figures.show(fig, alt, name="pel_tsne")
 
 # %% [markdown]
 # The same vectors of the first stream once more, with two other perplexities. Islands appear, merge and change their
-# distances, although not one vector has moved:
+# distances, although not one vector has moved (colours as above):
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(12, 4.4))
@@ -949,9 +976,8 @@ cells, n = list(pictures), len(some)
 for heat in enlarged(maps, bts.size).values():
     cells += [figures.overlay(p, h) for p, h in zip(pictures, heat, strict=True)]
 titles = [f"{source(m)}\nscore {s:.2f}" for m, s in zip(some["method"], scores, strict=True)]
-fig = figures.show_grid(cells, titles, columns=n, side=1.6, rows=["face", *maps])
-bar = figures.heat_bar(fig.axes[n : 3 * n], "evidence for fake in this face", ticks=[0, 1])
-bar.ax.set_yticklabels(["least", "most"])
+fig = figures.show_grid(cells, titles, columns=n, side=1.35, rows=["face", *maps])
+with_bar(fig, n, len(cells), "evidence for fake in this face")
 right = int(((scores > 0.5) == torch.tensor(some["label"].to_numpy())).sum())
 title = f"The residual detectors call {right} of these {n} pictures rightly"
 fig.suptitle(title, fontsize=11)
@@ -967,17 +993,59 @@ few = [spread(group, 60) for _, group in image_test.groupby("method", sort=False
 few = pd.concat(few, ignore_index=True)
 heats = enlarged(look(bts, few)[2], bts.size)
 kinds, quarter = few["method"].unique(), bts.size // 4
-mean_heats = {(name, kind): heat[(few["method"] == kind).to_numpy()].mean(0)
-              for name, heat in heats.items() for kind in kinds}
-cells = list(mean_heats.values())
-fig = figures.show_grid(cells, list(map(source, kinds)), columns=len(kinds), cmap="inferno",
-                        limits=(0, 1), rows=list(heats), side=2.2)
+of_kind = {kind: torch.tensor((few["method"] == kind).to_numpy()) for kind in kinds}
+cells = [heat[own].mean(0) for heat in heats.values() for own in of_kind.values()]
+titles, rows = [source(kind) for kind in kinds], list(heats)
+how = {"columns": len(kinds), "cmap": "inferno", "limits": (0, 1), "side": 2}
+fig = figures.show_grid(cells, titles, rows=rows, **how)
+fig.set_size_inches(fig.get_size_inches() + [1, 0])
 square = (quarter - 0.5, quarter - 0.5), 2 * quarter, 2 * quarter
 for ax in fig.axes[: len(cells)]:
     ax.add_patch(plt.Rectangle(*square, fill=False, edgecolor="white", linestyle="--", lw=2))
 figures.heat_bar(fig.axes[: len(cells)], "mean heat, own scales")
 fig.suptitle("Mean maps: photographs have their bright places, too", fontsize=11)
 figures.show(fig, "Mean Grad-CAM of photographs and of generated faces, one row a detector.")
+
+# %% [markdown]
+# A face is symmetric, so the mean map of many faces should be, too. Where it is not, is the picture to blame, or the
+# network? Another control tells: we mirror the **pictures**. If the heat moves to the other side, it follows something
+# in the pictures; if it stays, it is a habit of the network. The number is the heat in the left half minus that in the
+# right half, as a share of all heat:
+
+# %%
+def leftness(heat):
+    """(n,): the share of the heat in the left half minus that in the right half."""
+    left, right = (side.sum((1, 2)) for side in heat.chunk(2, dim=2))
+    return ((left - right) / (left + right)).numpy()
+
+
+fakes = few[few["label"] == 1]
+fakes = fakes.groupby("method", sort=False).head(30).reset_index(drop=True)
+faces_rgb = torch.stack([item["rgb"] for item in FaceImages(fakes, bts.size)])
+sides = {}
+for name, batch in (("as drawn", faces_rgb), ("mirrored", faces_rgb.flip(3))):
+    parts = [bts.model.activation_maps(part.to(device)) for part in batch.split(32)]
+    for stage in parts[0]:
+        heat = to_heat(torch.cat([part[stage] for part in parts]), bts.size).cpu()
+        sides[stage, name] = over_people(leftness(heat), fakes["identity"])
+rows = {stage: {name: text(*gap, "+") for (s, name), gap in sides.items() if s == stage}
+        for stage in heats}
+pd.DataFrame(rows).T.rename_axis("heat of generated faces, left minus right", axis=1)
+
+# %% tags=["hide-input"]
+said = []
+for stage in heats:
+    drawn, mirrored = (verdict(*sides[stage, name]) for name in ("as drawn", "mirrored"))
+    if drawn == unseen:
+        word = "no side is preferred"
+    elif mirrored == drawn:
+        word = "the heat stays on its side when the pictures are mirrored: a habit of the network"
+    elif mirrored == unseen:
+        word = "the preferred side is gone when the pictures are mirrored: both have a part in it"
+    else:
+        word = "the heat moves with the pictures: something in them attracts it"
+    said.append(f"- **{stage}**: {word}.")
+Markdown("\n".join(said))
 
 # %% [markdown]
 # The paper sees its maps "more on background, which is actually harder to generate than faces". These pictures are
@@ -1000,14 +1068,14 @@ pd.DataFrame(rows).T.rename_axis("share of the heat in the middle quarter", axis
 # %% tags=["hide-input"]
 fake_rows = central.loc[few.loc[few["label"] == 1, "method"].unique()]
 is_fake, said = (few["label"] == 1).to_numpy(), []
-places = {"more": "more on the face", "less": "more on the background, as in the paper"}
+places = {"more": "more on the face", "less": "more outside the middle, as in the paper"}
 for name in inner:
     fake, real = inner.loc[is_fake, name], inner.loc[~is_fake, name]
     share, (_, low, high) = over_people(fake - 0.25, who[is_fake]), over_people(real, who[~is_fake])
     same = low <= fake.mean() <= high
     said.append(
-        f"- **{name}**: fakes, minus an even map's 0.25: {text(*share, '+')}: "
-        f"{places.get(verdict(*share), unseen)}. Minus the photographs: "
+        f"- **BTS, {name}**: heat of fakes in the middle, minus an even map's 0.25: "
+        f"{text(*share, '+')}: {places.get(verdict(*share), unseen)}. Minus the photographs: "
         f"{fake.mean() - real.mean():+.2f}, {'within' if same else 'outside'} their interval"
         f"{': this is where the network looks, not what it found' if same else ''}."
     )
@@ -1045,8 +1113,9 @@ for s in STREAMS if len(chosen) else ():
     own = text(*over_people(by_control["its own mask"][s], chosen["identity"]))
     gap = differences[ELSEWHERE, s]
     lines.append(
-        f"PEL's {s} stream puts {own} times an even map's heat on the forged region. Minus what the "
-        f"same mask gets on fakes by other methods: {text(*gap, '+')} ({verdict(*gap)})."
+        f"PEL's {s} stream puts {own} times an even map's heat on the forged region. Minus what "
+        f"the same mask gets on fakes by other methods: {text(*gap, '+')} ({verdict(*gap)}). "
+        f"{anyway(s)}"
     )
 lines.append('Paper: the RGB focus "mainly coincides with the mask". It shows no control.')
 if len(STREAMS) > 1:
