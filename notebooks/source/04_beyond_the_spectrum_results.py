@@ -635,17 +635,17 @@ blocks = []
 for title, short in SIDES.items():
     groups = {sign(end): [f"{short}_{end}"] for end in ("raw", "R", "E", "A", "P")}
     blocks += [title, beside(1, table1, groups, intervals=True)]
-said = "Table 1, every cell: accuracy in percent, ours [95 % interval] (the paper's)"
-report.folded(said, *blocks, "The six groups above, for all rows", summary)
+heading = "Table 1, every cell: accuracy in percent, ours [95 % interval] (the paper's)"
+report.folded(heading, *blocks, "The six groups above, for all rows", summary)
 
 # %%
 averages = tables.printed_averages(PAPER[1].reset_index())
 off = ((averages["printed"] - averages["recomputed"]).abs() > 0.06).sum()
 ours = table1.set_index(tables.ROW)["avg"].to_dict() if "avg" in table1 else {}
 averages["ours"] = [ours.get(row) for row in zip(averages["detector"], averages["S"], strict=True)]
-said = "The column Avg: what the paper prints differs from the mean of its cells"
+heading = "The column Avg: what the paper prints differs from the mean of its cells"
 averages = averages.round(1).astype(object).fillna("–")
-report.folded(f"{said} in {off} of {len(averages)} rows", averages)
+report.folded(f"{heading} in {off} of {len(averages)} rows", averages)
 
 # %% [markdown]
 # ## 6 Pictures from elsewhere: Table 2, Fig. 6, scenes
