@@ -92,4 +92,5 @@ STAGES = {
     "cross_training": stages.cross,
     "both_papers": both_notebook,
     "start_here": start_notebook,
+    "playground": little,
 }
