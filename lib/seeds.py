@@ -127,8 +127,7 @@ def runs(kept=None, family=None):
 def read(name, kept=None):
     """Return {seed: table of scores} that are kept under a name, such as "bts/SR/ProGAN"; {} if none are."""
     files = sorted(((kept or KEPT) / name).glob("*.csv.gz"), key=lambda file: int(file.name.split(".")[0]))
-    as_text = dict.fromkeys(score_files.NAMES, str)
-    return {int(file.name.split(".")[0]): pd.read_csv(file, dtype=as_text) for file in files}
+    return {int(file.name.split(".")[0]): score_files.kept(file) for file in files}
 
 
 def doubt(family, settings):

@@ -9,7 +9,8 @@ import re
 import pandas as pd
 
 from lib import paths
-from lib.evaluation import report, verdicts
+from lib.evaluation import report, score_files, verdicts
+from lib.evaluation.metrics import metrics
 from lib.rehearsal import costs
 
 PAGES = [paths.ROOT / name for name in ("README.md", "docs/results.md", "docs/cluster.md")]
@@ -125,7 +126,18 @@ def rehearsed():
     return table(rows)
 
 
-BLOCKS = {each.__name__: each for each in (claims, networks, spectrum, gaps, cross, expect, hours, rehearsed)}
+def official():
+    """The weights that MesoNet's authors published, on the samples of real data sets (lib.rivals.meso_official)."""
+    rows = []
+    for folder in sorted((RESULTS / "real" / "forged" / "official").iterdir()):
+        for test, part in score_files.kept(folder / "0.csv.gz").groupby("test"):
+            found = metrics(part, part["score"], level="frame", n_bootstrap=500)
+            numbers = {"frame AUC": interval(found, "frame_auc"), "accuracy": f"{found['frame_accuracy']:.3f}"}
+            rows.append({"official weights": folder.name, "tested on": test, "crops": str(len(part)), **numbers})
+    return table(rows)
+
+
+BLOCKS = {each.__name__: each for each in (claims, networks, spectrum, gaps, cross, expect, hours, rehearsed, official)}
 
 
 def filled(text):

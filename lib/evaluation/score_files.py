@@ -30,6 +30,11 @@ def read(path):
     return pd.read_csv(path, skiprows=1, dtype=dict.fromkeys(NAMES, str))
 
 
+def kept(path):
+    """Return a table of scores that `lib.seeds` has copied to results."""
+    return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str))
+
+
 def keep_only(folder, stems):
     """Remove the files of a folder with other names than these: those of detectors that no longer exist."""
     for file in folder.glob("*.*"):
