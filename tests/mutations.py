@@ -74,7 +74,7 @@ MUTATIONS = [
     ("data/perturb", "a change of +P comes nine times in ten", "", "random(4) < 0.5", "random(4) < 0.9"),
     ("data/perturb", "a change depends on an image's place, not on its name", "",
      "random_of(self.names[index], self.seed)", "random_of(index, self.seed)"),
-    ("data/perturb", "too dark by one", "bts/test_wiped files_hold", '["rgb"]).round()', '["rgb"] - 1).round()'),
+    ("data/changes", "too dark by one", "bts/test_wiped files_hold", '["rgb"]).round()', '["rgb"] - 1).round()'),
     ("data/perturb", "Table 3: salt and pepper of 50 %", "pel/test_tables", "0.01, 0.02, 0.05)", "0.1, 0.2, 0.5)"),
     ("data/changes", "Table 3: OpenCV's deviation of a blur", "pel/test_tables", "sigma=kernel / 6", "sigma=0"),
     ("bts/wiped", "+E takes the spectrum of test photographs", "files_hold",

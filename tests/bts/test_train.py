@@ -110,6 +110,7 @@ def test_the_statistics_of_dct_2d_are_those_of_the_training_images_and_travel_wi
     rgb = torch.stack([item["rgb"] for item in FaceImages(learn, 32)])
     standardised = model.spectrum(rgb)
     assert standardised.mean(0).abs().max() < 1e-3
+    assert not detectors.entry("DCT-2d").flip, "a frequency's statistics are not those of its mirror image"
     other, _ = train.load("DCT-2d", "ProGAN")
     torch.testing.assert_close(other(rgb), model(rgb))
 
